@@ -1,0 +1,42 @@
+"""The command `serein`. One command per file; whatever is slow to import is imported inside the commands."""
+
+import inspect
+import re
+import sys
+
+import typer
+
+from app.cli import demo, doctor, fetch, osse, priors, score, submit, train, up, watch
+
+app = typer.Typer(
+    name="serein",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    help="""Observations in, verified ensemble out.
+
+    [bold]Start[/bold]: [cyan]serein demo[/cyan] shows the whole way with an example.
+    [cyan]serein up[/cyan] starts the service; in another terminal:
+
+    serein submit reports.csv --columns columns.json --watch
+
+    The commands talk to the service at http://127.0.0.1:8000, or at the address in SEREIN_URL.""",
+)
+for module in (up, demo, submit, watch, fetch, priors, doctor, osse, train):
+    text = inspect.getdoc(module.command) or ""
+    app.command(module.NAME, help=re.sub(r"(?<!\n)\n(?!\n)", " ", text))(module.command)
+app.add_typer(score.group, name="score")
+
+
+def main() -> None:
+    """Run the command; what a person can put right is said in a sentence, never as a traceback."""
+    from app.cli.client import ServiceError
+
+    try:
+        app(prog_name="serein")
+    except ServiceError as error:
+        sys.stderr.write(f"serein: {error}\n")
+        raise SystemExit(1) from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None

@@ -1,0 +1,116 @@
+"""`serein osse`: are the settings honest for my network, before I trust them with real observations?"""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+NAME = "osse"
+
+COLUMNS = ("station_id", "latitude", "longitude", "elevation", "channel", "error", "kind")
+
+
+def command(
+    prior: Annotated[str, typer.Option(help="Prior to draw the truth from.")] = "europe",
+    network: Annotated[
+        Path | None, typer.Option(help="CSV of stations (columns: see below); an example if not given.")
+    ] = None,
+    times: Annotated[
+        list[str] | None, typer.Option("--time", help="Analysis time (UTC); repeat for more.")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="Write the simulated reports here (CSV) and stop.")] = None,
+    draws: Annotated[int, typer.Option(min=1, help="Truths to draw and analyse.")] = 4,
+    members: Annotated[int, typer.Option(min=2, help="Members of each analysis.")] = 16,
+    preset: Annotated[str, typer.Option(help="fast, balanced or careful.")] = "balanced",
+    seed: Annotated[int, typer.Option(help="Of truths and noise.")] = 0,
+) -> None:
+    """Observe draws of the prior with your network, analyse them, and compare with the known truth.
+
+    A spread/skill of 1 and coverages of 50 and 90 % mean that the ensemble says honestly how wrong it is.
+    What fails here, where prior and errors are exactly right, cannot work on real observations.
+
+    The network is a CSV with columns station_id, latitude, longitude, elevation (m), channel (such as msl or
+    z500), error (Pa, m2 s-2, K; empty for the prior's default) and kind (SYNOP, TEMP, ...).
+
+    Example: serein osse --network stations.csv --draws 8
+
+    Example: serein osse --out reports.csv    (reports to submit, made from one draw)
+    """
+    import pandas as pd
+    from rich.console import Console
+    from rich.progress import Progress
+
+    from app.cli.client import ServiceError
+
+    console = Console()
+    when = times or ["2019-02-17T12:00:00Z", "2019-02-18T12:00:00Z"]
+    with console.status("loading the prior"):
+        from models import osse
+        from models.prior.card import load_card
+        from models.prior.prior import load_prior
+
+        try:
+            the_prior = load_prior(load_card(prior))
+        except LookupError as error:
+            raise ServiceError(str(error)) from None
+    stations = osse.example_network(the_prior.card) if network is None else pd.read_csv(network)
+    if missing := [name for name in COLUMNS if name not in stations]:
+        raise ServiceError(f"{network} lacks the column(s) {', '.join(missing)}")
+    if out is not None:
+        frame = osse.simulate(the_prior, stations, when, seed)
+        frame[list(REPORT)].to_csv(out, index=False)
+        console.print(f"{len(frame)} reports in {out}; submit them with: serein submit {out}")
+        return
+    with Progress(console=console) as bar:
+        task = bar.add_task("analysing", total=draws)
+        scores = osse.check(
+            the_prior,
+            stations,
+            when,
+            draws=draws,
+            members=members,
+            preset=preset,
+            seed=seed,
+            progress=lambda done: bar.update(task, completed=done),
+        )
+    console.print(_table(scores))
+
+
+REPORT = (
+    "station_id",
+    "time",
+    "latitude",
+    "longitude",
+    "elevation",
+    "pressure",
+    "variable",
+    "value",
+    "error",
+    "kind",
+)
+
+
+def _table(scores: dict[str, dict[str, float]]) -> object:
+    from rich.table import Table
+
+    from models.observations.display import display_unit
+
+    table = Table(
+        "field",
+        "RMSE",
+        "optimal interpolation",
+        "climatology",
+        "spread/skill",
+        "50 % covers",
+        "90 % covers",
+        "verdict",
+        title="Against the known truth, everywhere on the grid",
+    )
+    for channel, row in scores.items():
+        unit, size = display_unit(channel.rstrip("0123456789"))
+        honest = 0.85 <= row["spread_skill"] <= 1.15 and abs(row["coverage90"] - 0.9) <= 0.05
+        errors = [f"{row[name] / size:.2f} {unit}" for name in ("rmse", "oi_rmse", "climatology_rmse")]
+        shares = [f"{100 * row[name]:.0f} %" for name in ("coverage50", "coverage90")]
+        verdict = "[green]honest[/green]" if honest else "[yellow]look closer[/yellow]"
+        table.add_row(channel, *errors, f"{row['spread_skill']:.2f}", *shares, verdict)
+    return table

@@ -1,0 +1,71 @@
+"""`serein score NAME`: the measured claims, measured again."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+group = typer.Typer(no_args_is_help=True, help="Measure the claims of the README again.")
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Quick = Annotated[bool, typer.Option("--quick", help="A short form, for continuous integration.")]
+
+
+@group.callback()
+def several() -> None:
+    """Measure the claims again, each by a command of its own."""
+
+
+@group.command()
+def europe(
+    data: Annotated[Path, typer.Option(help="Folder of the reports and the test states.")],
+    dates: Annotated[
+        str, typer.Option(help="Consecutive days, analysed at 12 UTC; synop_YYYYMMDD.csv.gz is looked for.")
+    ] = "2019-02-17,2019-02-18",
+    networks: Annotated[
+        str | None, typer.Option(help="Numbers of SYNOPs that are kept: 500,50,20,10 if not given.")
+    ] = None,
+    members: Annotated[int | None, typer.Option(help="Members of each ensemble: 32 if not given.")] = None,
+    preset: Annotated[str | None, typer.Option(help="fast, balanced (if not given) or careful.")] = None,
+    seeds: Annotated[str, typer.Option(help="Seeds to repeat each analysis with.")] = "0",
+    twin_dates: Annotated[
+        int | None, typer.Option(help="Test states for the twin part, 12 if not given; 0 leaves it out.")
+    ] = None,
+    as_json: Json = False,
+    quick: Quick = False,
+) -> None:
+    """The prior `europe` beside climatology, nearest station and optimal interpolation.
+
+    On real reports, verified at withheld stations, and on test states whose truth is known everywhere.
+
+    Example: serein score europe --data data --networks 50,10
+    """
+    from app.scoreboard import europe as board
+
+    options = board.Options(
+        data=data,
+        dates=dates.split(","),
+        networks=[int(n) for n in (networks or ("50" if quick else "500,50,20,10")).split(",")],
+        members=members or (8 if quick else 32),
+        preset=preset or ("fast" if quick else "balanced"),
+        twin_dates=(1 if quick else 12) if twin_dates is None else twin_dates,
+        seeds=[int(s) for s in seeds.split(",")],
+    )
+    _show(lambda say: board.score(options, say), as_json)
+
+
+def _show(measure: Any, as_json: bool) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    with Console(stderr=True).status("starting") as status:
+        result = measure(status.update)
+    if as_json:
+        typer.echo(json.dumps(result, indent=1))
+        return
+    table = Table("claim", "measured", "target", "", title=f"serein score {result['name']}")
+    for row in result["criteria"]:
+        mark = "[green]holds[/green]" if row["holds"] else "[red]fails[/red]"
+        table.add_row(row["id"], f"{row['value']:.3f}", row["target"], mark)
+    Console().print(table)

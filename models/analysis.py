@@ -1,0 +1,263 @@
+"""One analysis, from an observation table to members, receipts and a certificate.
+
+    prepare    what each observation is worth: quality control against the climatology, the withheld split,
+               superobservations
+    sample     members of the posterior
+    verify     what became of each observation, and the certificate
+
+Each function depends only on its arguments, so that they may run at different times on different machines.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from models.observations.flags import Flag, usable
+from models.observations.operator import ObservationOperator
+from models.observations.quality.buddy import buddy
+from models.observations.quality.domain import analysis_index, domain, known_channels
+from models.observations.quality.elevation import elevation
+from models.observations.quality.first_guess import first_guess
+from models.observations.quality.superob import superob
+from models.observations.variables import VARIABLES, channel_names
+from models.observations.withholding import limit_stations, withhold
+from models.posterior.gaussian import LinearObservations, linearise
+from models.posterior.guidance import GuidedDenoiser
+from models.posterior.sampler import Preset, Progress
+from models.posterior.sampler import sample as draw
+from models.prior.prior import Prior
+from models.state.time import padded, year_fraction
+from models.verification.baselines import Baseline, nearest_station
+from models.verification.certificate import certificate
+from models.verification.consistency import consistency
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Analysis:
+    """A prior at certain times, and how observations look from there.
+
+    Attributes:
+        prior: p(z).
+        times: of the states wanted, UTC, (T,).
+    """
+
+    prior: Prior
+    times: pd.DatetimeIndex
+
+    @property
+    def window(self) -> pd.DatetimeIndex:
+        """Times of the states sampled, (L,): `times`, preceded by earlier ones to fill the prior's window."""
+        return padded(self.times, self.prior.card.window, self.prior.card.state.step_hours)
+
+    @property
+    def year_fraction(self) -> torch.Tensor:
+        """When the states of the window are in the year, (L,)."""
+        return torch.from_numpy(year_fraction(self.window))
+
+    def operator(self, frame: pd.DataFrame) -> ObservationOperator:
+        """H for the rows of `frame` and states of the window; it reads those at `times` only."""
+        own = ObservationOperator.build(frame, self.prior.card.state, self.times)
+        return own.within(len(self.window))
+
+    def index(self, frame: pd.DataFrame) -> NDArray[np.int64]:
+        """Position among `times` of the state each row belongs to, (n,); -1 for none."""
+        tolerance = pd.Timedelta(minutes=self.prior.card.time_tolerance_minutes)
+        return analysis_index(frame["time"], self.times, tolerance)
+
+    def comparable(self, frame: pd.DataFrame) -> NDArray[np.bool_]:
+        """Which rows have a counterpart in the states, (n,)."""
+        state = self.prior.card.state
+        inside = state.grid.contains(frame["latitude"], frame["longitude"])
+        known = channel_names(frame).isin(state.names).to_numpy()
+        return inside & known & (self.index(frame) >= 0) & np.isfinite(frame["value"].to_numpy())
+
+    def linear(self, frame: pd.DataFrame) -> LinearObservations:
+        """The rows of `frame` as observations linear in the latents."""
+        mean = self.prior.climatology.mean(self.year_fraction)
+        background, jacobian = linearise(self.prior, self.operator(frame), mean)
+        return LinearObservations(
+            value=torch.from_numpy(frame["value"].to_numpy(dtype=np.float64, copy=True)),
+            error=torch.from_numpy(frame["error"].to_numpy(dtype=np.float64, copy=True)),
+            background=background,
+            jacobian=jacobian,
+            climatology=self.prior.climatology,
+        )
+
+
+def prepare(
+    analysis: Analysis,
+    frame: pd.DataFrame,
+    *,
+    withheld: float = 0.0,
+    stations: Mapping[str, int] | None = None,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Quality control and superobbing.
+
+    Arguments:
+        frame: observation table of accepted rows.
+        withheld: fraction of stations kept back for verification.
+        stations: per kind of report, the most stations to assimilate.
+
+    Returns:
+        (rows, superobs): the table with `use`, `qc`, `reason` and `error` set, `error` now with the prior's
+        representativeness included; and what is to be assimilated, sorted by obs_id.
+    """
+    card = analysis.prior.card
+    rows = domain(frame, card.state.grid, analysis.times, pd.Timedelta(minutes=card.time_tolerance_minutes))
+    rows = elevation(known_channels(rows, card.state.names), card.max_station_elevation)
+    rows = withhold(_with_errors(analysis, rows), withheld)
+    rows = limit_stations(rows, stations or {})
+    rows = _against_climatology(analysis, rows)
+    cell = card.state.grid.cell(rows["latitude"], rows["longitude"])
+    superobs, _ = superob(rows, cell, analysis.index(rows), card.superob_correlation)
+    return rows, superobs
+
+
+def _with_errors(analysis: Analysis, frame: pd.DataFrame) -> pd.DataFrame:
+    card = analysis.prior.card
+    defaults = {name: variable.error for name, variable in VARIABLES.items()} | card.observation_error
+    error = frame["error"].fillna(frame["variable"].map(defaults))
+    floor = channel_names(frame).map(card.representativeness).astype(float).fillna(0.0)
+    return frame.assign(error=np.hypot(error, floor))
+
+
+def _against_climatology(analysis: Analysis, frame: pd.DataFrame) -> pd.DataFrame:
+    """First-guess and buddy checks of the rows that passed so far."""
+    chosen = np.flatnonzero(usable(frame).to_numpy())
+    seen = analysis.linear(frame.iloc[chosen])
+    expected, departure = np.full(len(frame), np.nan), np.full(len(frame), np.nan)
+    departure[chosen] = (seen.value - seen.background).numpy()
+    expected[chosen] = (seen.variance() + seen.error**2).sqrt().numpy()
+    position = np.full(len(frame), -1)
+    position[chosen] = np.arange(len(chosen))
+    checked = first_guess(frame, departure, expected)
+
+    def covariance_of(rows: NDArray[np.int64]) -> Array:
+        part = seen.part(torch.from_numpy(position[rows]))
+        return (part.covariance() + torch.diag(part.error**2)).numpy()
+
+    return buddy(checked, departure, covariance_of, analysis.index(frame))
+
+
+def sample(
+    analysis: Analysis,
+    superobs: pd.DataFrame,
+    *,
+    members: Sequence[int],
+    seed: int,
+    preset: str,
+    progress: Callable[[Progress], None] = lambda p: None,
+) -> NDArray[np.float32]:
+    """Members of the posterior in SI units, (len(members), T, C, H, W).
+
+    Arguments:
+        superobs: what to assimilate; the order of rows does not matter, an empty table gives the prior.
+        preset: one of the prior's presets.
+        progress: called after each noise level; what it raises stops the sampler.
+    """
+    superobs = superobs.sort_values("obs_id", ignore_index=True)
+    settings = Preset(**analysis.prior.card.presets[preset])
+    guided = GuidedDenoiser(
+        analysis.prior,
+        analysis.operator(superobs),
+        analysis.linear(superobs),
+        analysis.year_fraction,
+        settings.iterations,
+    )
+    z = draw(guided, settings, seed=seed, members=members, times=analysis.window, progress=progress)
+    with torch.no_grad():
+        return analysis.prior.decode(z[:, -len(analysis.times) :]).numpy()
+
+
+def verify(
+    analysis: Analysis, rows: pd.DataFrame, superobs: pd.DataFrame, members: NDArray[np.float32], seed: int
+) -> tuple[dict[str, Any], pd.DataFrame]:
+    """The certificate and the receipts.
+
+    Arguments:
+        rows, superobs: what `prepare` returned.
+        members: SI units, (M, T, C, H, W).
+        seed: of the bootstrap and of ties in rank histograms.
+    """
+    comparable = rows[analysis.comparable(rows)]
+    predicted = _at(analysis, comparable, members)
+    linear, assimilated = analysis.linear(superobs), _at(analysis, superobs, members)
+    receipts = _receipts(analysis, rows, comparable, predicted)
+    kept = (usable(comparable) & (comparable["use"] == "withheld")).to_numpy()
+    if len(members) < 2:
+        result = {"members": 1, "withheld": int(kept.sum()), "withheld_stations": 0, "channels": {}}
+        note = "An ensemble of one cannot be verified."
+        return {**result, "assimilated": len(superobs), "notes": [note]}, receipts
+    withheld = comparable[kept]
+    result = certificate(
+        withheld,
+        predicted[:, kept],
+        _baselines(analysis, rows, withheld, linear),
+        np.random.default_rng(seed),
+        superobs,
+        assimilated,
+    )
+    state = analysis.prior.card.state
+    result["consistency"] = consistency(members, state.names, state.grid)
+    return result, receipts
+
+
+def _at(analysis: Analysis, frame: pd.DataFrame, members: NDArray[np.float32]) -> Array:
+    """Members at the rows of `frame`, (M, n)."""
+    operator = ObservationOperator.build(frame, analysis.prior.card.state, analysis.times)
+    return operator(torch.from_numpy(members).double()).numpy()
+
+
+def _baselines(
+    analysis: Analysis, rows: pd.DataFrame, withheld: pd.DataFrame, linear: LinearObservations
+) -> dict[str, Baseline]:
+    there = analysis.linear(withheld)
+    mean, std = linear.predict(there.background, there.jacobian)
+    sources = rows[(usable(rows) & (rows["use"] == "active")).to_numpy()]
+    value, _ = nearest_station(
+        withheld["latitude"],
+        withheld["longitude"],
+        _group(analysis, withheld),
+        sources["latitude"],
+        sources["longitude"],
+        sources["value"],
+        _group(analysis, sources),
+    )
+    climate = there.variance().sqrt().numpy()
+    return {
+        "climatology": Baseline(there.background.numpy(), climate),
+        "nearest_station": Baseline(value),
+        "optimal_interpolation": Baseline(mean.numpy(), std.numpy()),
+    }
+
+
+def _group(analysis: Analysis, frame: pd.DataFrame) -> NDArray[np.str_]:
+    times = analysis.index(frame).astype(str)
+    return np.char.add(np.char.add(channel_names(frame).to_numpy(dtype=str), " "), times)
+
+
+def _receipts(
+    analysis: Analysis, rows: pd.DataFrame, comparable: pd.DataFrame, predicted: Array
+) -> pd.DataFrame:
+    """`rows` with channel, O-B (B: the climatological mean), O-A (A: the ensemble mean), spread and rank."""
+    value = comparable["value"].to_numpy()
+    mean = analysis.prior.climatology.mean(analysis.year_fraction)
+    background = analysis.operator(comparable)(analysis.prior.decode(mean)).double().numpy()
+    numbers = pd.DataFrame(
+        {
+            "o_minus_b": value - background,
+            "o_minus_a": value - predicted.mean(axis=0),
+            "spread": predicted.std(axis=0, ddof=1) if len(predicted) > 1 else np.nan,
+            "rank": (predicted < value).sum(axis=0).astype(float),
+        },
+        index=comparable.index,
+    )
+    used = np.where(rows["qc"] == Flag.PASS, rows["use"], "rejected")
+    return rows.assign(channel=channel_names(rows), fate=used).join(numbers)

@@ -1,0 +1,199 @@
+"""Observing-system simulation: are the settings honest for *your* network?
+
+A truth is drawn from the prior, a network observes it with noise of known size, and the posterior is judged
+where the truth is known: everywhere. Prior and errors are exactly right here and every report is good, so
+quality control and superobbing are left out. What fails here cannot work on real observations.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import airportsdata
+import numpy as np
+import pandas as pd
+import torch
+
+from models.analysis import Analysis, sample
+from models.observations.operator import ObservationOperator
+from models.observations.table import conform, empty
+from models.observations.withholding import station_hash
+from models.prior.card import PriorCard
+from models.prior.prior import Prior
+from models.state.channels import channel
+from models.state.spec import StateSpec
+from models.verification.calibration import coverage, rank_probabilities
+from models.verification.scores import area_mean, crps_ensemble, crps_gaussian
+
+TRUTH = 1_000_000  # the truth is this member of the prior, which no job asks for
+
+
+def example_network(card: PriorCard) -> pd.DataFrame:
+    """A plausible network inside the prior's domain: airports, the same ones every time.
+
+    Returns:
+        One row per station and channel it observes: station_id, latitude, longitude, elevation, channel,
+        error (SI units; NaN for the prior's default), kind.
+    """
+    airports = pd.DataFrame(airportsdata.load("ICAO").values())
+    inside = card.state.grid.contains(airports["lat"], airports["lon"])
+    low = airports["elevation"] * 0.3048 < 400
+    airports = airports[inside & low].assign(
+        order=[station_hash(i, "example ") for i in airports["icao"][inside & low]]
+    )
+    airports = airports.sort_values("order", ignore_index=True)
+    parts = []
+    for name, wanted in card.network.items():
+        stations = airports.head(int(wanted["stations"]))
+        parts.append(
+            pd.DataFrame(
+                {
+                    "station_id": stations["icao"],
+                    "latitude": stations["lat"],
+                    "longitude": stations["lon"],
+                    "elevation": (stations["elevation"] * 0.3048).round(1),
+                    "channel": name,
+                    "error": float(wanted["error"]),
+                    "kind": "SYNOP" if channel(name).level is None else "TEMP",
+                }
+            )
+        )
+    return pd.concat(parts, ignore_index=True)
+
+
+def simulate(
+    prior: Prior, network: pd.DataFrame, times: Sequence[str] | pd.DatetimeIndex, seed: int
+) -> pd.DataFrame:
+    """Observations of a truth drawn from the prior, noise added, as an observation table.
+
+    Arguments:
+        network: as `example_network` gives.
+        times: of the states observed, UTC; consecutive steps of the prior.
+        seed: of truth and noise.
+    """
+    analysis = Analysis(prior, pd.DatetimeIndex(pd.to_datetime(list(times), utc=True)))
+    return observe(analysis, network, truth(analysis, seed), seed)
+
+
+def truth(analysis: Analysis, seed: int) -> np.ndarray:
+    """A trajectory drawn from the prior, SI units, (T, C, H, W)."""
+    return sample(analysis, empty(), members=[TRUTH], seed=seed, preset="careful")[0]
+
+
+def observe(analysis: Analysis, network: pd.DataFrame, states: np.ndarray, seed: int) -> pd.DataFrame:
+    """What `network` reports of `states` (T, C, H, W), with noise, at the analysis times."""
+    rows = network.merge(pd.DataFrame({"time": analysis.times}), how="cross")
+    channels = [channel(name) for name in rows["channel"]]
+    rows = rows.assign(
+        variable=[c.variable for c in channels],
+        pressure=[np.nan if c.level is None else c.level * 100.0 for c in channels],
+        value=0.0,
+        error=rows["error"].fillna(
+            pd.Series([analysis.prior.card.observation_error[c.variable] for c in channels])
+        ),
+    ).drop(columns="channel")
+    operator = ObservationOperator.build(rows, analysis.prior.card.state, analysis.times)
+    exact = operator(torch.from_numpy(states).double()).numpy()
+    noise = np.random.default_rng(seed).standard_normal(len(rows))
+    return conform(rows.assign(value=exact + rows["error"].to_numpy() * noise))
+
+
+def check(
+    prior: Prior,
+    network: pd.DataFrame,
+    times: Sequence[str] | pd.DatetimeIndex,
+    *,
+    draws: int,
+    members: int,
+    preset: str,
+    seed: int,
+    progress: Callable[[int], None] = lambda done: None,
+) -> dict[str, dict[str, float]]:
+    """Analyses `draws` simulated truths and compares with them at every grid point.
+
+    Returns:
+        Per channel, in SI units: rmse, spread, oi_rmse (optimal interpolation), climatology_rmse; and
+        spread_skill, coverage50, coverage90, which are 1, 0.5 and 0.9 where the ensemble is honest.
+    """
+    analysis = Analysis(prior, pd.DatetimeIndex(pd.to_datetime(list(times), utc=True)))
+    trials = []
+    for k in range(draws):
+        states = truth(analysis, seed + k)
+        table = observe(analysis, network, states, seed + k)
+        trials.append(compare(analysis, table, states, members=members, preset=preset, seed=seed + k))
+        progress(k + 1)
+    return summary(prior.card.state, trials)
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """One analysis beside the truth: area means (T, C), and coverages (C,)."""
+
+    square: np.ndarray
+    variance: np.ndarray
+    oi_square: np.ndarray
+    climatology_square: np.ndarray
+    crps: np.ndarray
+    oi_crps: np.ndarray
+    coverage50: np.ndarray
+    coverage90: np.ndarray
+    members: int
+
+
+def compare(
+    analysis: Analysis, table: pd.DataFrame, states: np.ndarray, *, members: int, preset: str, seed: int
+) -> Trial:
+    """The analysis of `table` against the states (T, C, H, W) that were observed; areas weigh as they are."""
+    ensemble = sample(analysis, table, members=range(members), seed=seed, preset=preset).astype(np.float64)
+    weight = analysis.prior.card.state.grid.area_weights
+    oi, oi_std, climatology = _gaussian(analysis, table)
+
+    def mean(field: np.ndarray) -> np.ndarray:
+        return area_mean(field, weight)
+
+    by_channel = np.moveaxis(ensemble, 2, 0).reshape(states.shape[1], members, -1)
+    truths = np.moveaxis(states, 1, 0).reshape(states.shape[1], -1)
+    ranks = [rank_probabilities(x, y) for x, y in zip(by_channel, truths, strict=True)]
+    return Trial(
+        square=mean((ensemble.mean(axis=0) - states) ** 2),
+        variance=mean(ensemble.var(axis=0, ddof=1)),
+        oi_square=mean((oi - states) ** 2),
+        climatology_square=mean((climatology - states) ** 2),
+        crps=mean(crps_ensemble(ensemble.reshape(members, -1), states.ravel()).reshape(states.shape)),
+        oi_crps=mean(crps_gaussian(oi, oi_std, states)),
+        coverage50=np.array([coverage(r, 0.5) for r in ranks]),
+        coverage90=np.array([coverage(r, 0.9) for r in ranks]),
+        members=members,
+    )
+
+
+def _gaussian(analysis: Analysis, table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean and std of optimal interpolation and mean of the climatology, SI, (T, C, H, W) each."""
+    prior, steps = analysis.prior, len(analysis.times)
+    mean = prior.climatology.mean(analysis.year_fraction)
+    decoded, pull, *_ = torch.func.vjp(lambda z: prior.decode(z)[-steps:], mean)
+    rows = torch.eye(decoded.numel()).reshape(-1, *decoded.shape)
+    jacobian = torch.cat([torch.func.vmap(pull)(part)[0].flatten(1) for part in rows.split(256)])
+    there, spread = analysis.linear(table).predict(decoded.flatten().double(), jacobian.double())
+    return there.reshape(decoded.shape).numpy(), spread.reshape(decoded.shape).numpy(), decoded.numpy()
+
+
+def summary(state: StateSpec, trials: Sequence[Trial]) -> dict[str, dict[str, float]]:
+    """Scores per channel over all trials, SI units."""
+
+    def root(name: str) -> np.ndarray:
+        return np.sqrt(np.mean([getattr(t, name) for t in trials], axis=(0, 1)))
+
+    count = trials[0].members
+    rmse, spread = root("square"), root("variance")
+    scores = {
+        "rmse": rmse,
+        "oi_rmse": root("oi_square"),
+        "climatology_rmse": root("climatology_square"),
+        "spread": spread,
+        "spread_skill": np.sqrt((count + 1) / count) * spread / rmse,
+        "crps": np.mean([t.crps for t in trials], axis=(0, 1)),
+        "oi_crps": np.mean([t.oi_crps for t in trials], axis=(0, 1)),
+        "coverage50": np.mean([t.coverage50 for t in trials], axis=0),
+        "coverage90": np.mean([t.coverage90 for t in trials], axis=0),
+    }
+    return {c: {k: float(v[i]) for k, v in scores.items()} for i, c in enumerate(state.names)}

@@ -1,0 +1,99 @@
+"""What a training run is made of: one small YAML file, read strictly."""
+
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+
+CONFIGS = Path(__file__).parent / "configs"
+
+
+@dataclass(frozen=True)
+class AutoencoderConfig:
+    """Size and training of the autoencoder (see `models.prior.autoencoder`)."""
+
+    patch: int
+    latent: int
+    width: int
+    blocks: int
+    steps: int
+    batch: int
+    learning_rate: float
+
+
+@dataclass(frozen=True)
+class ClimatologyConfig:
+    """Number of covariance modes."""
+
+    rank: int
+
+
+@dataclass(frozen=True)
+class DenoiserConfig:
+    """Size and training of the denoiser; `sigma` is the range of noise levels seen."""
+
+    width: int
+    blocks: int
+    heads: int
+    steps: int
+    batch: int
+    learning_rate: float
+    weight_decay: float
+    ema: float
+    sigma: tuple[float, float]
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """One prior to train."""
+
+    name: str
+    title: str
+    description: str
+    channels: list[str]
+    step_hours: int
+    valid_hours: list[int]
+    window: int
+    years: dict[str, list[int]]
+    autoencoder: AutoencoderConfig
+    climatology: ClimatologyConfig
+    denoiser: DenoiserConfig
+    card: dict[str, Any] = field(default_factory=dict)
+
+
+def load_config(name: str | Path) -> TrainingConfig:
+    """The configuration in a YAML file, or the bundled one called `name`.
+
+    Raises:
+        ValueError: the file does not exist, or a key is missing, unknown or of the wrong kind.
+    """
+    path = Path(name) if Path(name).suffix else CONFIGS / f"{name}.yaml"
+    if not path.exists():
+        bundled = ", ".join(sorted(p.stem for p in CONFIGS.glob("*.yaml")))
+        raise ValueError(f"no configuration {str(name)!r}: give a YAML file or one of {bundled}")
+    data = yaml.safe_load(path.read_text())
+    if not isinstance(data, dict):
+        raise ValueError(f"{path}: expected a mapping of settings")
+    parts = {
+        "autoencoder": AutoencoderConfig,
+        "climatology": ClimatologyConfig,
+        "denoiser": DenoiserConfig,
+    }
+    for key, cls in parts.items():
+        if key in data:
+            data[key] = _strict(cls, data[key], f"{path}: {key}")
+    return _strict(TrainingConfig, data, str(path))
+
+
+T = TypeVar("T")
+
+
+def _strict(cls: type[T], data: dict[str, Any], where: str) -> T:
+    known = {f.name for f in fields(cls)}  # type: ignore[arg-type]
+    optional = {"card"}
+    if unknown := set(data) - known:
+        raise ValueError(f"{where}: unknown {sorted(unknown)}; known are {sorted(known)}")
+    if missing := known - set(data) - optional:
+        raise ValueError(f"{where}: missing {sorted(missing)}")
+    return cls(**data)

@@ -1,0 +1,53 @@
+"""First step: observations collected and checked, an empty ensemble laid out, members dealt out in blocks."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from models import analysis
+from models.prior.card import PriorCard
+from workers.database.rows import NewStep
+from workers.products.ensemble import create_ensemble
+from workers.steps.analysis import the_analysis
+from workers.steps.collect import collect
+from workers.steps.step import Step
+from workers.store.objects import put_parquet
+from workers.version import __version__
+
+
+def prepare(step: Step) -> list[NewStep]:
+    """Write the prepared observations and the empty ensemble; the blocks to sample follow."""
+    request = step.request
+    step.report(0.0, stage="loading the prior")
+    job = the_analysis(request)
+    step.report(0.3, stage="collecting observations")
+    frame = collect(step.services, request["observations"])
+    step.report(0.5, stage="quality control")
+    rows, superobs = analysis.prepare(job, frame, withheld=request["withheld"], stations=request["stations"])
+    put_parquet(step.store, step.key("prepared.parquet"), rows)
+    put_parquet(step.store, step.key("superobs.parquet"), superobs)
+    card, members = job.prior.card, request["members"]
+    times = job.times.to_pydatetime()
+    create_ensemble(step.store, step.key("ensemble.zarr"), card.state, members, times, provenance(step, card))
+    block = step.services.settings.block_members
+    return [
+        NewStep(f"sample-{i:03d}", "sample", {"first": first, "stop": min(first + block, members)})
+        for i, first in enumerate(range(0, members, block))
+    ]
+
+
+def provenance(step: Step, card: PriorCard) -> dict[str, Any]:
+    """Where the ensemble comes from, so that it could be made again."""
+    now = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return {
+        "institution": "produced with Serein",
+        "source": f"score-based data assimilation, prior {card.name}, Serein {__version__}",
+        "history": f"{now} analysed by Serein {__version__}",
+        "serein_version": __version__,
+        "job_id": step.job_id,
+        "prior": card.name,
+        "prior_weights_sha256": card.weights_sha256,
+        "seed": step.request["seed"],
+        "preset": step.request["preset"],
+        "request": json.dumps(step.request, sort_keys=True),
+    }

@@ -1,0 +1,45 @@
+"""Last step: the ensemble is verified, described, and published by one marker that is written once."""
+
+from models import analysis
+from workers.database.rows import NewStep
+from workers.products.commit import commit, manifest, require
+from workers.products.ensemble import consolidate, expected_keys, mean_and_spread, read_members
+from workers.products.maps import draw_all
+from workers.products.receipts import page_observations
+from workers.steps.analysis import the_analysis
+from workers.steps.step import Step
+from workers.store.objects import get_parquet, put_bytes, put_json, put_parquet
+
+UNPUBLISHED = ("prepared.parquet", "superobs.parquet")
+
+
+def publish(step: Step) -> list[NewStep]:
+    """Write certificate, receipts and maps; then the marker. What is published is never changed again."""
+    step.report(0.0, stage="verifying")
+    job, zarr = the_analysis(step.request), step.key("ensemble.zarr")
+    state = job.prior.card.state
+    rows, superobs = (get_parquet(step.store, step.key(name)) for name in UNPUBLISHED)
+    members = read_members(step.store, zarr, state)
+    certificate, receipts = analysis.verify(job, rows, superobs, members, step.request["seed"])
+    put_json(step.store, step.key("certificate.json"), certificate)
+    put_parquet(step.store, step.key("receipts.parquet"), receipts)
+    put_json(step.store, step.key("observations.json"), page_observations(receipts))
+    step.report(0.4, stage="drawing maps")
+    mean, spread = mean_and_spread(step.store, zarr, state)
+    pictures = draw_all(
+        {"mean": mean, "spread": spread},
+        job.times,
+        state.names,
+        state.grid.latitude,
+        state.grid.longitude,
+    )
+    for name, body in pictures.items():
+        put_bytes(step.store, step.key(name), body)
+    step.report(0.8, stage="publishing")
+    consolidate(step.store, zarr)
+    entries = manifest(step.store, step.job_id, step.claim.attempt, UNPUBLISHED)
+    fields = expected_keys(state, len(members), len(job.times))
+    require(entries, (step.key(f"ensemble.zarr/{key}") for key in fields))
+    step.lease.check()
+    commit(step.store, step.job_id, step.claim.attempt, entries)
+    return []
