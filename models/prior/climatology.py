@@ -11,11 +11,18 @@ and a low-rank-plus-isotropic covariance (probabilistic PCA; Tipping & Bishop 19
 Any function of C is then cheap, f(C) x = f(delta) x + U (f(lambda) - f(delta)) U^T x, which is all that the
 exact denoiser, the sampler's start and the preconditioned network need. It is the optimal-interpolation
 baseline, the approximation inside the guidance, and the oracle in tests.
+
+A covariance estimated from few independent states is over-confident: in other years the variance along its
+leading modes is smaller, and along its trailing modes much larger, than its eigenvalues say. So variances
+are cross-validated (`fit_cross_validated`; Lam 2016, Bartz 2016): that of mode k is what each year has along
+mode k of the others.
 """
 
 from collections.abc import Callable
+from copy import deepcopy
 
 import torch
+from scipy.optimize import isotonic_regression
 from torch import Tensor, nn
 
 HARMONICS = 2
@@ -72,12 +79,42 @@ class Climatology(nn.Module):
 
     def fit(self, windows: Tensor) -> None:
         """Maximum likelihood modes, variances and floor from anomalies (N, L, K, h, w), N > rank."""
-        flat = windows.flatten(1).double()
-        rank, (count, size) = self.modes.shape[0], flat.shape
-        values, vectors = torch.linalg.eigh(flat.T @ flat / count)
-        self.floor.copy_(values[: size - rank].mean())
-        self.variances.copy_(values[size - rank :].flip(0))
-        self.modes.copy_(vectors[:, size - rank :].flip(1).T)
+        self._set(*_principal(windows.flatten(1).double()))
+
+    def _set(self, values: Tensor, vectors: Tensor) -> None:
+        """From all variances, descending (size,), and directions (size, size)."""
+        rank = self.modes.shape[0]
+        self.floor.copy_(values[rank:].mean())
+        self.variances.copy_(values[:rank])
+        self.modes.copy_(vectors[:, :rank].T)
+
+
+def fit_cross_validated(climatology: Climatology, windows: Tensor, groups: Tensor) -> dict[int, Climatology]:
+    """Fits modes to all anomalies, and variances to what groups show that were left out.
+
+    Arguments:
+        windows: anomalies, (N, L, K, h, w), N > rank.
+        groups: what varies together, such as the year, (N,) int64; at least two different.
+
+    Returns:
+        Per group, the Climatology of the others: to train on a group without having seen it.
+    """
+    flat = windows.flatten(1).double()
+    modes = {int(g): _principal(flat[groups != g])[1] for g in groups.unique()}
+    unseen = torch.cat([flat[groups == g] @ modes[g] for g in modes])
+    values = isotonic_regression(unseen.square().mean(0).numpy(), increasing=False).x
+    variances = torch.from_numpy(values.copy())
+    climatology._set(variances, _principal(flat)[1])
+    others = {g: deepcopy(climatology) for g in modes}
+    for g, other in others.items():
+        other._set(variances, modes[g])
+    return others
+
+
+def _principal(flat: Tensor) -> tuple[Tensor, Tensor]:
+    """Variances, descending (size,), and directions (size, size) of anomalies (N, size)."""
+    values, vectors = torch.linalg.eigh(flat.T @ flat / len(flat))
+    return values.flip(0), vectors.flip(1)
 
 
 def fit_seasons(latents: Tensor, year_fraction: Tensor) -> Tensor:

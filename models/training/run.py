@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from models.prior.autoencoder import Autoencoder
 from models.prior.card import PriorCard
-from models.prior.climatology import Climatology, fit_seasons
+from models.prior.climatology import Climatology, fit_cross_validated, fit_seasons
 from models.prior.denoiser import Denoiser, relative_loss
 from models.prior.prior import Prior, build, save_prior
 from models.state.channels import channel
@@ -52,8 +52,9 @@ def train_prior(
         name: window_starts(states.times, mask, config.window, config.step_hours)
         for name, mask in masks.items()
     }
-    _fit_climatology(prior.climatology, z, season, masks["train"], starts["train"])
-    _train_denoiser(config, prior.denoiser, z, season, starts, folder, report, tick)
+    years = torch.from_numpy(states.times.year.to_numpy().astype(np.int64))
+    held_out = _fit_climatology(prior.climatology, z, season, masks["train"], starts["train"], years)
+    _train_denoiser(config, prior.denoiser, held_out, z, season, starts, years, folder, report, tick)
     card = dataclasses.replace(
         prior.card,
         representativeness=_reconstruction(prior, x[masks["validate"]]),
@@ -142,42 +143,60 @@ def _train_autoencoder(
 
 
 def _fit_climatology(
-    climatology: Climatology, z: Tensor, season: Tensor, mask: np.ndarray, starts: Tensor
-) -> None:
+    climatology: Climatology, z: Tensor, season: Tensor, mask: np.ndarray, starts: Tensor, years: Tensor
+) -> dict[int, Climatology]:
+    """Fits it; returns, per training year, the Climatology of the other years."""
     climatology.seasons.copy_(fit_seasons(z[mask], season[mask]))
     index = starts[:, None] + torch.arange(climatology.shape[0])
-    climatology.fit(z[index] - climatology.mean(season[index]))
+    anomalies = z[index] - climatology.mean(season[index])
+    if len(years[starts].unique()) < 2:
+        climatology.fit(anomalies)
+        return {int(years[starts[0]]): climatology}
+    return fit_cross_validated(climatology, anomalies, years[starts])
 
 
 def _train_denoiser(
     config: TrainingConfig,
     denoiser: Denoiser,
+    held_out: dict[int, Climatology],
     z: Tensor,
     season: Tensor,
     starts: dict[str, Tensor],
+    years: Tensor,
     folder: Path,
     report: Report,
     tick: Tick,
 ) -> None:
+    """Trains the network, each batch on one year with the Climatology of the others.
+
+    With the Climatology of all years it would learn to trust modes that were fitted to what it sees.
+    """
     settings, span = config.denoiser, torch.arange(config.window)
     low, high = (float(np.log(s)) for s in settings.sigma)
+    of_year = {year: starts["train"][years[starts["train"]] == year] for year in held_out}
 
-    def loss_at(module: nn.Module, first: Tensor, sigma: Tensor, generator: torch.Generator) -> Tensor:
+    def loss_at(module: Denoiser, first: Tensor, sigma: Tensor, generator: torch.Generator) -> Tensor:
         index = first[:, None] + span
         clean = z[index]
         noise = torch.randn(clean.shape, generator=generator)
         denoised = module(clean + sigma[:, None, None, None, None] * noise, sigma, season[index])
-        return relative_loss(denoised, clean, sigma, denoiser.climatology)
+        return relative_loss(denoised, clean, sigma, module.climatology)
 
     def loss_of(module: nn.Module, generator: torch.Generator) -> Tensor:
-        chosen = torch.randint(len(starts["train"]), (settings.batch,), generator=generator)
+        at = starts["train"][torch.randint(len(starts["train"]), (), generator=generator)]
+        year = int(years[at])
+        chosen = torch.randint(len(of_year[year]), (settings.batch,), generator=generator)
         sigma = torch.empty(settings.batch).uniform_(low, high, generator=generator).exp()
-        return loss_at(module, starts["train"][chosen], sigma, generator).mean()
+        unseen = Denoiser(held_out[year], module.network)  # type: ignore[arg-type]
+        return loss_at(unseen, of_year[year][chosen], sigma, generator).mean()
 
     def validate(module: nn.Module) -> dict[str, float]:
         first, generator = starts["validate"][::2], torch.Generator().manual_seed(1)
         levels = torch.linspace(low, high, 6).exp()
-        rows = {f"sigma {s:.2g}": loss_at(module, first, s.expand(len(first)), generator) for s in levels}
+        rows = {
+            f"sigma {s:.2g}": loss_at(module, first, s.expand(len(first)), generator)  # type: ignore[arg-type]
+            for s in levels
+        }
         scores = {name: float(row.mean()) for name, row in rows.items()}
         return {"loss": sum(scores.values()) / len(scores), **scores}
 

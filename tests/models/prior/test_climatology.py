@@ -2,7 +2,7 @@
 
 import torch
 
-from models.prior.climatology import Climatology, fit_seasons, seasonal
+from models.prior.climatology import Climatology, fit_cross_validated, fit_seasons, seasonal
 from models.prior.denoiser import Denoiser, SpaceTimeTransformer, relative_loss
 from models.testing import gaussian_prior
 
@@ -51,6 +51,31 @@ def test_the_fit_keeps_the_leading_variances_and_the_total() -> None:
     values = torch.linalg.eigvalsh(covariance).flip(0)
     assert torch.allclose(climate.variances.double(), values[:6], rtol=1e-5)
     assert torch.allclose(dense(climate).trace(), covariance.trace(), rtol=1e-5)
+
+
+def test_cross_validated_variances_are_those_of_windows_not_seen() -> None:
+    generator = torch.Generator().manual_seed(3)
+    true = torch.logspace(1, -2, 24, dtype=torch.float64)
+
+    def draw(count: int) -> torch.Tensor:
+        return (torch.randn(count, 24, generator=generator, dtype=torch.float64) * true.sqrt()).reshape(
+            -1, *SHAPE
+        )
+
+    few, unseen = draw(40), draw(20_000).flatten(1)
+    likely, validated = Climatology(2, SHAPE[1:], 23), Climatology(2, SHAPE[1:], 23)
+    likely.fit(few)
+    others = fit_cross_validated(validated, few, torch.arange(40) % 8)
+
+    def surprise(climate: Climatology) -> float:
+        """Mean misfit to the claimed variances on a log scale: 0 where they are those of new windows."""
+        found = (unseen @ climate.modes.double().T).square().mean(0)
+        return float((found / climate.variances.double()).log().square().mean())
+
+    assert surprise(validated) < 0.3 * surprise(likely)
+    assert sorted(others) == list(range(8))
+    assert all(torch.equal(other.variances, validated.variances) for other in others.values())
+    assert not torch.allclose(others[0].modes, validated.modes)
 
 
 def test_the_seasonal_mean_is_found_again() -> None:
