@@ -14,7 +14,7 @@ from typing import Any, Self
 from workers.database.rows import Cancelled, Claim, LeaseLost
 from workers.database.step_book import StepBook
 
-REPORT_SECONDS = 0.25  # progress is told at most so often
+REPORT_SECONDS = 0.25  # progress within a stage is told at most so often
 
 log = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ class Lease:
         self.claim = claim
         self._seconds = book.lease.total_seconds()
         self._renewed = time.monotonic()
-        self._reported = -REPORT_SECONDS
+        self._reported: tuple[Any, float] = (None, -REPORT_SECONDS)  # the last stage told of, and when
         self._bad_news: Cancelled | LeaseLost | None = None
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._renew, name=f"lease of {claim.name}", daemon=True)
@@ -55,11 +55,13 @@ class Lease:
             raise LeaseLost(f"the lease of {self.claim.name} could not be renewed in time")
 
     def report(self, fraction: float, **data: Any) -> None:
-        """Check, then tell those who watch how far the step is (0 to 1), a few times a second at most."""
+        """Check, then tell those who watch how far the step is (0 to 1): every new stage, and a few times a
+        second at most how it goes on.
+        """
         self.check()
-        now = time.monotonic()
-        if now - self._reported >= REPORT_SECONDS:
-            self._reported = now
+        now, (stage, told) = time.monotonic(), self._reported
+        if data.get("stage") != stage or now - told >= REPORT_SECONDS:
+            self._reported = (data.get("stage"), now)
             self.book.progress(self.claim, fraction, data)
 
     def _renew(self) -> None:

@@ -66,3 +66,12 @@ def test_reports_are_told_a_few_times_a_second_not_each_one(services: Services) 
     told = [e for e in services.jobs.events_after(held.job_id, 0) if e.kind == "progress"]
     assert 1 <= len(told) <= 10
     assert told[0].data["stage"] == "x"
+
+
+def test_a_new_stage_is_always_told(services: Services) -> None:
+    held = claim(services)
+    with Lease(services.steps, held) as lease:
+        for stage in ("loading", "sampling", "writing"):
+            lease.report(0.5, stage=stage)
+    told = [e.data["stage"] for e in services.jobs.events_after(held.job_id, 0) if e.kind == "progress"]
+    assert told == ["loading", "sampling", "writing"]
