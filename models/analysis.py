@@ -10,6 +10,7 @@ Each function depends only on its arguments, so that they may run at different t
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -26,8 +27,10 @@ from models.observations.quality.first_guess import first_guess
 from models.observations.quality.superob import superob
 from models.observations.variables import VARIABLES, channel_names
 from models.observations.withholding import limit_stations, withhold
-from models.posterior.gaussian import LinearObservations, linearise
-from models.posterior.guidance import GuidedDenoiser
+from models.posterior.gaussian import GaussianObservations, LinearObservations
+from models.posterior.linearise import dense, linearise
+from models.posterior.noise import CounterNoise
+from models.posterior.posterior import Posterior
 from models.posterior.sampler import Preset, Progress
 from models.posterior.sampler import sample as draw
 from models.prior.prior import Prior
@@ -78,17 +81,36 @@ class Analysis:
         known = channel_names(frame).isin(state.names).to_numpy()
         return inside & known & (self.index(frame) >= 0) & np.isfinite(frame["value"].to_numpy())
 
-    def linear(self, frame: pd.DataFrame) -> LinearObservations:
+    @cached_property
+    def mean(self) -> torch.Tensor:
+        """The climatological mean of the window's latents, (L, K, h, w)."""
+        return self.prior.climatology.mean(self.year_fraction)
+
+    def linear(self, frame: pd.DataFrame) -> GaussianObservations:
         """The rows of `frame` as observations linear in the latents."""
-        mean = self.prior.climatology.mean(self.year_fraction)
-        background, jacobian = linearise(self.prior, self.operator(frame), mean)
-        return LinearObservations(
-            value=torch.from_numpy(frame["value"].to_numpy(dtype=np.float64, copy=True)),
-            error=torch.from_numpy(frame["error"].to_numpy(dtype=np.float64, copy=True)),
-            background=background,
-            jacobian=jacobian,
-            climatology=self.prior.climatology,
-        )
+        return linearise(self.prior, self.operator(frame), self.mean, *_values(frame))
+
+    def dense(self, frame: pd.DataFrame) -> LinearObservations:
+        """The same with the Jacobian as a matrix, however many rows there are."""
+        return dense(self.prior, self.operator(frame), self.mean, *_values(frame))
+
+    def posterior(self, frame: pd.DataFrame) -> Posterior:
+        """p(z | the rows of `frame`)."""
+        operator, season = self.operator(frame), self.year_fraction
+
+        def denoise(z: torch.Tensor, sigma: float) -> torch.Tensor:
+            return self.prior.denoiser(z, z.new_full((len(z),), sigma), season.expand(len(z), -1))
+
+        def observe(z: torch.Tensor) -> torch.Tensor:
+            return operator(self.prior.decode(z))
+
+        return Posterior(denoise, observe, self.linear(frame), self.mean)
+
+
+def _values(frame: pd.DataFrame) -> tuple[torch.Tensor, torch.Tensor]:
+    """Values and error standard deviations, float64."""
+    value, error = (frame[name].to_numpy(dtype=np.float64, copy=True) for name in ("value", "error"))
+    return torch.from_numpy(value), torch.from_numpy(error)
 
 
 def prepare(
@@ -131,7 +153,7 @@ def _with_errors(analysis: Analysis, frame: pd.DataFrame) -> pd.DataFrame:
 def _against_climatology(analysis: Analysis, frame: pd.DataFrame) -> pd.DataFrame:
     """First-guess and buddy checks of the rows that passed so far."""
     chosen = np.flatnonzero(usable(frame).to_numpy())
-    seen = analysis.linear(frame.iloc[chosen])
+    seen = analysis.dense(frame.iloc[chosen])
     expected, departure = np.full(len(frame), np.nan), np.full(len(frame), np.nan)
     departure[chosen] = (seen.value - seen.background).numpy()
     expected[chosen] = (seen.variance() + seen.error**2).sqrt().numpy()
@@ -164,14 +186,8 @@ def sample(
     """
     superobs = superobs.sort_values("obs_id", ignore_index=True)
     settings = Preset(**analysis.prior.card.presets[preset])
-    guided = GuidedDenoiser(
-        analysis.prior,
-        analysis.operator(superobs),
-        analysis.linear(superobs),
-        analysis.year_fraction,
-        settings.iterations,
-    )
-    z = draw(guided, settings, seed=seed, members=members, times=analysis.window, progress=progress)
+    noise = CounterNoise(seed, members, analysis.window)
+    z = draw(analysis.posterior(superobs), settings, noise, progress)
     with torch.no_grad():
         return analysis.prior.decode(z[:, -len(analysis.times) :]).numpy()
 
@@ -216,9 +232,9 @@ def _at(analysis: Analysis, frame: pd.DataFrame, members: NDArray[np.float32]) -
 
 
 def _baselines(
-    analysis: Analysis, rows: pd.DataFrame, withheld: pd.DataFrame, linear: LinearObservations
+    analysis: Analysis, rows: pd.DataFrame, withheld: pd.DataFrame, linear: GaussianObservations
 ) -> dict[str, Baseline]:
-    there = analysis.linear(withheld)
+    there = analysis.dense(withheld)
     mean, std = linear.predict(there.background, there.jacobian)
     sources = rows[(usable(rows) & (rows["use"] == "active")).to_numpy()]
     value, _ = nearest_station(
@@ -248,8 +264,7 @@ def _receipts(
 ) -> pd.DataFrame:
     """`rows` with channel, O-B (B: the climatological mean), O-A (A: the ensemble mean), spread and rank."""
     value = comparable["value"].to_numpy()
-    mean = analysis.prior.climatology.mean(analysis.year_fraction)
-    background = analysis.operator(comparable)(analysis.prior.decode(mean)).double().numpy()
+    background = analysis.operator(comparable)(analysis.prior.decode(analysis.mean)).double().numpy()
     numbers = pd.DataFrame(
         {
             "o_minus_b": value - background,

@@ -168,8 +168,7 @@ def compare(
 
 def _gaussian(analysis: Analysis, table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Mean and std of optimal interpolation and mean of the climatology, SI, (T, C, H, W) each."""
-    prior, steps = analysis.prior, len(analysis.times)
-    mean = prior.climatology.mean(analysis.year_fraction)
+    prior, steps, mean = analysis.prior, len(analysis.times), analysis.mean
     decoded, pull, *_ = torch.func.vjp(lambda z: prior.decode(z)[-steps:], mean)
     rows = torch.eye(decoded.numel()).reshape(-1, *decoded.shape)
     jacobian = torch.cat([torch.func.vmap(pull)(part)[0].flatten(1) for part in rows.split(256)])

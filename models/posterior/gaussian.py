@@ -5,55 +5,146 @@ With the decoder linearised at the climatological mean, y = h + J (z - m) + e, z
     E[z|y] = m + C J^T S^-1 (y - h),     cov[z|y] = C - C J^T S^-1 J C,     S = J C J^T + R.
 
 This is optimal interpolation: the baseline in every certificate, the sampler's start, and, with C replaced by
-the covariance that is left at noise level sigma, C sigma^2 / (C + sigma^2), the operator inside the guidance.
-Draws are by Matheron's rule (a draw of the prior, corrected by its own misfit). Algebra is in float64.
+the covariance that is left at noise level sigma, C sigma^2 / (C + sigma^2), what preconditions the guidance.
+Draws are by Matheron's rule (a draw of the prior, corrected by its own misfit). Errors may be correlated:
+R = diag(error^2) + F F^T, where a column of F is an error that reports share, such as an instrument's bias.
 """
 
-from dataclasses import dataclass
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import torch
 from torch import Tensor
 
-from models.observations.operator import ObservationOperator
+from models.posterior.bracket import Bracket, DenseBracket
 from models.prior.climatology import Climatology
-from models.prior.prior import Prior
-
-
-def linearise(
-    prior: Prior, operator: ObservationOperator, mean: Tensor, chunk: int = 128
-) -> tuple[Tensor, Tensor]:
-    """H(Dec(m)) and its Jacobian at the climatological mean m (L, K, h, w): (p,) and (p, L K h w), float64.
-
-    One vector-Jacobian product per observation and state it reads, `chunk` at a time: the decoder knows no
-    time, so a state's latents only matter to that state.
-    """
-    jacobian = torch.zeros(len(operator.index), *mean.shape, dtype=torch.float64)
-    for position, state in enumerate(mean):
-        rows, own = operator.of_state(position)
-        _, pull, *_ = torch.func.vjp(lambda z, own=own: own(prior.decode(z)[None]), state)
-        for part in torch.eye(len(rows)).split(chunk) if len(rows) else ():
-            jacobian[rows[: len(part)], position] = torch.func.vmap(pull)(part)[0].double()
-            rows = rows[len(part) :]
-    return operator(prior.decode(mean)).double(), jacobian.flatten(1)
 
 
 @dataclass(frozen=True, eq=False)
-class LinearObservations:
-    """Observations y of a window, linear in its latents.
+class GaussianObservations(ABC):
+    """Observations y of a window, linear in its latents. Two forms: dense, and for very many.
 
     Attributes:
-        value, error: y and its standard deviation, (p,).
+        value, error: y and the standard deviation of its independent errors, (p,).
         background: h = H(Dec(m)), (p,).
-        jacobian: J, (p, L K h w).
         climatology: N(., C) of the latents.
+        shared: F, (p, q); None where errors are independent.
     """
 
     value: Tensor
     error: Tensor
     background: Tensor
-    jacobian: Tensor
     climatology: Climatology
+    shared: Tensor | None = field(default=None, kw_only=True)
+
+    @abstractmethod
+    def push(self, anomalies: Tensor) -> Tensor:
+        """J a for anomalies (N, *shape): (N, p)."""
+
+    @abstractmethod
+    def pull(self, weights: Tensor) -> Tensor:
+        """J^T w for weights (N, p): (N, *shape)."""
+
+    @property
+    @abstractmethod
+    def squares(self) -> Tensor:
+        """Diagonal of J J^T, (p,)."""
+
+    @abstractmethod
+    def bracket(self, sigma: float | None = None, inflation: Tensor | None = None) -> Bracket:
+        """S with the covariance left at `sigma` (C if None); error variances times `inflation` (p,)."""
+
+    def noise(self, v: Tensor, inflation: Tensor | None = None) -> Tensor:
+        """R v for v (N, p); `inflation` of the variances, (p,) or (N, p)."""
+        variance = self.error**2 if inflation is None else self.error**2 * inflation
+        own = v * variance.to(v)
+        return own if self.shared is None else own + (v @ self.shared.to(v)) @ self.shared.T.to(v)
+
+    @property
+    def random_numbers(self) -> int:
+        """How many standard normal numbers a draw of the errors takes: p + q."""
+        return len(self.value) + (0 if self.shared is None else self.shared.shape[1])
+
+    def left(self, sigma: float | None) -> tuple[Tensor, Tensor]:
+        """Variances of the modes and floor of what is unknown given z + sigma n; those of C without."""
+        variances, floor = self.climatology.variances.double(), self.climatology.floor.double()
+        if sigma is None:
+            return variances, floor
+        return variances * sigma**2 / (variances + sigma**2), floor * sigma**2 / (floor + sigma**2)
+
+    @cached_property
+    def _whole(self) -> Bracket:
+        return self.bracket()
+
+    def _gain(self, misfit: Tensor) -> Tensor:
+        """C J^T S^-1 d for misfits (N, p): (N, *shape)."""
+        weights = self._whole.unwhiten(self._whole.whiten(misfit))
+        return self.climatology.apply(lambda c: c, self.pull(weights))
+
+    def mean(self, climatological: Tensor) -> Tensor:
+        """E[z|y], (*shape), given m of the same shape."""
+        if not len(self.value):
+            return climatological
+        return climatological + self._gain((self.value - self.background)[None])[0].to(climatological)
+
+    def draw(self, climatological: Tensor, white: Tensor, errors: Tensor) -> Tensor:
+        """Draws of z|y.
+
+        Arguments:
+            climatological: m, (*shape).
+            white: standard normal, (N, *shape).
+            errors: standard normal, (N, random_numbers).
+        """
+        anomaly = self.climatology.apply(lambda c: c.sqrt(), white)
+        if len(self.value):
+            p = len(self.value)
+            drawn = errors[:, :p].to(self.value) * self.error
+            if self.shared is not None:
+                drawn = drawn + errors[:, p:].to(self.value) @ self.shared.T
+            step = self._gain(self.value - self.background - self.push(anomaly) - drawn)
+            anomaly = anomaly + step.to(anomaly)
+        return climatological + anomaly
+
+    def predict(self, background: Tensor, jacobian: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation of other linear quantities (q,) with the given h and J (q, size)."""
+        rows = jacobian.reshape(-1, *self.climatology.shape)
+        spread = self.climatology.apply(lambda c: c, rows.float())
+        variance = (spread.flatten(1).double() * jacobian).sum(-1)
+        if not len(self.value):
+            return background, variance.sqrt()
+        cross = self._whole.whiten(self.push(spread))
+        misfit = self._whole.whiten((self.value - self.background)[None])
+        mean = background + (cross * misfit).sum(-1).to(background)
+        return mean, (variance - cross.square().sum(-1).to(variance)).clamp_min(0).sqrt()
+
+
+@dataclass(frozen=True, eq=False)
+class LinearObservations(GaussianObservations):
+    """J as a matrix (p, size), float64: exact, for up to some thousand observations."""
+
+    jacobian: Tensor
+
+    def push(self, anomalies: Tensor) -> Tensor:
+        """J a, float64."""
+        return anomalies.flatten(1).double() @ self.jacobian.T
+
+    def pull(self, weights: Tensor) -> Tensor:
+        """J^T w, float32."""
+        return (weights @ self.jacobian).reshape(-1, *self.climatology.shape).float()
+
+    @cached_property
+    def squares(self) -> Tensor:
+        """Diagonal of J J^T, (p,)."""
+        return self.jacobian.square().sum(-1)
+
+    def bracket(self, sigma: float | None = None, inflation: Tensor | None = None) -> Bracket:
+        """By Cholesky factorisation."""
+        variance = self.error**2 if inflation is None else self.error**2 * inflation
+        noise = torch.diag(variance)
+        if self.shared is not None:
+            noise = noise + self.shared @ self.shared.T
+        return DenseBracket(torch.linalg.cholesky(self.covariance(sigma) + noise))
 
     @cached_property
     def _along(self) -> Tensor:
@@ -66,70 +157,22 @@ class LinearObservations:
         return self.jacobian @ self.jacobian.T
 
     def covariance(self, sigma: float | None = None) -> Tensor:
-        """J V J^T, (p, p); V = C, or C sigma^2 / (C + sigma^2), what is unknown given z + sigma noise."""
-        variances, floor = self.climatology.variances.double(), self.climatology.floor.double()
-        if sigma is not None:
-            variances, floor = (c * sigma**2 / (c + sigma**2) for c in (variances, floor))
-        along = self._along
-        return (along * (variances - floor)) @ along.T + floor * self._gram
+        """J V J^T, (p, p); V = C, or what is left of it at `sigma`."""
+        variances, floor = self.left(sigma)
+        return (self._along * (variances - floor)) @ self._along.T + floor * self._gram
 
-    def variance(self) -> Tensor:
-        """Diagonal of J C J^T, (p,)."""
-        return (self._spread(self.jacobian) * self.jacobian).sum(-1)
+    def variance(self, sigma: float | None = None) -> Tensor:
+        """Diagonal of J V J^T, (p,)."""
+        variances, floor = self.left(sigma)
+        return self._along.square() @ (variances - floor) + floor * self.squares
 
     def part(self, rows: Tensor) -> "LinearObservations":
         """The observations at these positions."""
         return LinearObservations(
-            self.value[rows], self.error[rows], self.background[rows], self.jacobian[rows], self.climatology
+            self.value[rows],
+            self.error[rows],
+            self.background[rows],
+            self.climatology,
+            self.jacobian[rows],
+            shared=None if self.shared is None else self.shared[rows],
         )
-
-    def _spread(self, jacobian: Tensor) -> Tensor:
-        """J C of any J (q, L K h w)."""
-        rows = jacobian.reshape(-1, *self.climatology.shape).float()
-        return self.climatology.apply(lambda c: c, rows).flatten(1).double()
-
-    def factor(self, sigma: float | None = None) -> Tensor:
-        """Cholesky factor of J V J^T + R, (p, p)."""
-        return torch.linalg.cholesky(self.covariance(sigma) + torch.diag(self.error**2))
-
-    @cached_property
-    def _solved(self) -> Tensor:
-        return self.factor()
-
-    def _gain(self, misfit: Tensor) -> Tensor:
-        """C J^T S^-1 d for misfits (N, p): (N, L K h w)."""
-        weights = torch.cholesky_solve(misfit.T, self._solved).T
-        return self._spread(weights @ self.jacobian)
-
-    def mean(self, climatological: Tensor) -> Tensor:
-        """E[z|y], (L, K, h, w), given m of the same shape."""
-        if not len(self.value):
-            return climatological
-        step = self._gain((self.value - self.background)[None])
-        return climatological + step.reshape(climatological.shape).to(climatological)
-
-    def draw(self, climatological: Tensor, white: Tensor, errors: Tensor) -> Tensor:
-        """Draws of z|y.
-
-        Arguments:
-            climatological: m, (L, K, h, w).
-            white: standard normal, (N, L, K, h, w).
-            errors: standard normal, (N, p).
-        """
-        anomaly = self.climatology.apply(lambda c: c.sqrt(), white)
-        if len(self.value):
-            seen = anomaly.flatten(1).double() @ self.jacobian.T + errors.double() * self.error
-            step = self._gain(self.value - self.background - seen)
-            anomaly = anomaly + step.reshape(anomaly.shape).to(anomaly)
-        return climatological + anomaly
-
-    def predict(self, background: Tensor, jacobian: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and standard deviation of other linear quantities (q,) with the given h and J (q, L K h w)."""
-        spread = self._spread(jacobian)
-        variance = (spread * jacobian).sum(-1)
-        if not len(self.value):
-            return background, variance.sqrt()
-        cross = spread @ self.jacobian.T
-        solved = torch.cholesky_solve(cross.T, self._solved)
-        mean = background + (self.value - self.background) @ solved
-        return mean, (variance - (cross.T * solved).sum(0)).clamp_min(0).sqrt()

@@ -4,96 +4,144 @@ Moment matching (Rozet et al. 2024, "Learning diffusion priors from observations
 
     E[z|z_sigma, y] = D + V J^T v,    (R + J V J^T) v = y - H(Dec(D)),    V = sigma^2 dD/dz_sigma.
 
-V J^T v is one vector-Jacobian product through H, decoder and denoiser. The linear system is solved by a few
-iterations of GMRES (Saad & Schultz 1986), member by member, preconditioned by the same matrix with the
-Climatology's covariance at that noise level, C sigma^2 / (C + sigma^2), in place of V, and the decoder
-linearised at the climatological mean: one factorisation per noise level for all members. Where the prior is
-its Climatology one iteration is exact. Each costs one vector-Jacobian product; the answer needs no other.
-GMRES, not conjugate gradients: a learned Jacobian is not symmetric.
+V J^T v is a vector-Jacobian product through H, decoder and denoiser. Three ways to come by v:
+
+    MomentMatching   a few Krylov iterations (`krylov.py`), preconditioned by the same system with the
+                     Climatology's covariance at that noise level in place of V, warm-started or not
+    GaussianSolve    the preconditioner alone, as if it were exact: one vector-Jacobian product
+    Diagonal         R + gamma sigma^2 J J^T, the diagonal of it (SDA; DPS): a baseline, wrong where
+                     observations are dense or accurate
+
+H and the decoder are linearised once per step, where the denoised windows are; the denoiser is only ever
+differentiated backwards. The solve is done in the precision of the observations (float64; float32 for very
+many), whatever the networks run in.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
-from models.observations.operator import ObservationOperator
-from models.posterior.gaussian import LinearObservations
-from models.prior.prior import Prior
+from models.posterior.jacobian import Jacobian
+from models.posterior.krylov import solve
+from models.posterior.posterior import Posterior
 
 
 @dataclass(frozen=True, eq=False)
-class GuidedDenoiser:
-    """E[z | z_sigma, y] of a window.
+class Guided:
+    """What a guided step believes.
 
     Attributes:
-        prior: the denoiser and the way to states.
-        operator: H, of p observations.
-        observations: y, R, and the linearisation that preconditions.
-        year_fraction: when the states of the window are, (L,).
-        iterations: of GMRES.
+        mean: E[z | z_sigma, y], (N, *shape).
+        weights: v, (N, p), for a warm start at the next noise level.
+        chi2: mean over members and observations of the squared misfit of the *unguided* expectation, in
+            R + J V J^T: 1 where prior, observations and their errors agree. None without observations.
+        residual: largest relative residual of the linear solve among the members; None if none was needed.
     """
 
-    prior: Prior
-    operator: ObservationOperator
-    observations: LinearObservations
-    year_fraction: Tensor
-    iterations: int = 1
+    mean: Tensor
+    weights: Tensor | None = None
+    chi2: float | None = None
+    residual: float | None = None
 
-    def __call__(self, z: Tensor, sigma: float) -> tuple[Tensor, float | None]:
-        """Noisy windows (N, L, K, h, w) -> expectations of the same shape, and their chi2 per observation.
 
-        chi2 is the mean over members and observations of the squared misfit of the *unguided* expectation,
-        measured in R + J V J^T: 1 where prior, observations and their errors agree.
-        """
-        level = z.new_full((len(z),), sigma)
-        season = self.year_fraction.expand(len(z), -1)
-        observations = self.observations
-        if not len(observations.value):
-            with torch.no_grad():
-                return self.prior.denoiser(z, level, season), None
+class Guidance(Protocol):
+    """A way to condition a denoiser on observations."""
+
+    def __call__(self, posterior: Posterior, z: Tensor, sigma: float, last: Tensor | None = None) -> Guided:
+        """One step at noisy windows z (N, *shape); `last`: the weights of the last step."""
+
+
+@dataclass(frozen=True, eq=False)
+class _Step:
+    """One denoised batch, ready to be corrected."""
+
+    denoised: Tensor
+    misfit: Tensor
+    pull: Callable[[Tensor], Tensor]
+    push: Callable[[Tensor], Tensor]
+
+    @classmethod
+    def at(cls, posterior: Posterior, z: Tensor, sigma: float) -> "_Step":
+        """Runs denoiser and decoder once, and keeps what their products need."""
         z = z.detach().requires_grad_()
-        denoised = self.prior.denoiser(z, level, season)
-        predicted = self.operator(self.prior.decode(denoised)).double()
-        misfit = (observations.value - predicted).detach()
-        factor = observations.factor(sigma)
+        with torch.enable_grad():
+            denoised = posterior.denoiser(z, sigma)
+        seen, value = Jacobian(posterior.observe, denoised), posterior.gaussian.value
 
         def pull(v: Tensor) -> Tensor:
-            """V J^T v, (N, L K h w), for v (N, p)."""
-            (gradient,) = torch.autograd.grad((predicted * v).sum(), z, retain_graph=True)
-            return sigma**2 * gradient.flatten(1).double()
+            """V J^T v, (N, size), for v (N, p)."""
+            (gradient,) = torch.autograd.grad(denoised, z, seen.pull(v), retain_graph=True)
+            return sigma**2 * gradient.flatten(1).to(v)
 
-        correction, weights = self._solve(misfit, factor, pull)
-        chi2 = float((misfit * weights).mean())
-        return denoised.detach() + correction.reshape(z.shape).to(z), chi2
+        def push(u: Tensor) -> Tensor:
+            """J u, (N, p), for u (N, size)."""
+            return seen.push(u.reshape(z.shape)).to(u)
 
-    def _solve(
-        self, misfit: Tensor, factor: Tensor, pull: Callable[[Tensor], Tensor]
-    ) -> tuple[Tensor, Tensor]:
-        """V J^T v and v, (N, L K h w) and (N, p), by GMRES."""
-        jacobian, variance = self.observations.jacobian, self.observations.error**2
+        return cls(denoised.detach(), value - seen.value.to(value), pull, push)
 
-        def precondition(d: Tensor) -> Tensor:
-            return torch.cholesky_solve(d.T, factor).T
+    def guided(self, correction: Tensor, weights: Tensor, residual: float | None = None) -> Guided:
+        """The denoised batch corrected by `correction` (N, size)."""
+        mean = self.denoised + correction.reshape(self.denoised.shape).to(self.denoised)
+        return Guided(mean, weights, float((self.misfit * weights).mean()), residual)
 
-        first = precondition(misfit)
-        basis, pulled, images = [first], [], []
-        for iteration in range(self.iterations):
-            pulled.append(pull(basis[-1]))
-            images.append(precondition(pulled[-1] @ jacobian.T + basis[-1] * variance))
-            if iteration + 1 < self.iterations:
-                basis.append(_orthogonal(images[-1], basis))
-        a = torch.stack(images, dim=-1)
-        weight = torch.linalg.lstsq(a, first[..., None]).solution[:, :, 0]
-        return (
-            torch.einsum("nk,knd->nd", weight, torch.stack(pulled)),
-            torch.einsum("nk,knp->np", weight, torch.stack(basis)),
+
+def _unguided(posterior: Posterior, z: Tensor, sigma: float) -> Guided:
+    with torch.no_grad():
+        return Guided(posterior.denoiser(z, sigma))
+
+
+@dataclass(frozen=True)
+class MomentMatching:
+    """Krylov iterations; `warm`: begin with the weights of the last level, at one more product a step."""
+
+    iterations: int = 1
+    warm: bool = False
+
+    def __call__(self, posterior: Posterior, z: Tensor, sigma: float, last: Tensor | None = None) -> Guided:
+        """As in `Guidance`."""
+        seen = posterior.gaussian
+        if not len(seen.value):
+            return _unguided(posterior, z, sigma)
+        step = _Step.at(posterior, z, sigma)
+        found = solve(
+            step.misfit,
+            step.pull,
+            step.push,
+            seen.noise,
+            seen.bracket(sigma),
+            self.iterations,
+            last if self.warm else None,
         )
+        return step.guided(found.correction, found.weights, float(found.residual.max()))
 
 
-def _orthogonal(v: Tensor, basis: list[Tensor]) -> Tensor:
-    """`v` less its part along the basis, scaled to the length of the first; row by row."""
-    for b in basis:
-        v = v - (v * b).sum(-1, keepdim=True) / (b * b).sum(-1, keepdim=True).clamp_min(1e-300) * b
-    return v * basis[0].norm(dim=-1, keepdim=True) / v.norm(dim=-1, keepdim=True).clamp_min(1e-300)
+@dataclass(frozen=True)
+class GaussianSolve:
+    """The Climatology's bracket as if it were the prior's."""
+
+    def __call__(self, posterior: Posterior, z: Tensor, sigma: float, last: Tensor | None = None) -> Guided:
+        """As in `Guidance`."""
+        if not len(posterior.gaussian.value):
+            return _unguided(posterior, z, sigma)
+        step = _Step.at(posterior, z, sigma)
+        bracket = posterior.gaussian.bracket(sigma)
+        weights = bracket.unwhiten(bracket.whiten(step.misfit))
+        return step.guided(step.pull(weights), weights)
+
+
+@dataclass(frozen=True)
+class Diagonal:
+    """R + gamma sigma^2 diag(J J^T) in place of the bracket (Rozet & Louppe 2023); gamma is tuned by hand."""
+
+    gamma: float = 1e-2
+
+    def __call__(self, posterior: Posterior, z: Tensor, sigma: float, last: Tensor | None = None) -> Guided:
+        """As in `Guidance`."""
+        if not len(posterior.gaussian.value):
+            return _unguided(posterior, z, sigma)
+        step, seen = _Step.at(posterior, z, sigma), posterior.gaussian
+        weights = step.misfit / (seen.error**2 + self.gamma * sigma**2 * seen.squares)
+        return step.guided(step.pull(weights), weights)

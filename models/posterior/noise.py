@@ -9,6 +9,8 @@ any other, but as far as the sampler is linear the errors of a pair cancel in th
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -18,26 +20,47 @@ from torch import Tensor
 START, OBSERVATIONS = 1_000_001, 1_000_002  # levels that no step of the sampler has
 
 
-def normal(
-    shape: Sequence[int], *, seed: int, members: Sequence[int], level: int, times: pd.DatetimeIndex
-) -> Tensor:
-    """Standard normal noise of states of `shape`, (len(members), len(times), *shape), float32."""
-    hours = ((times - pd.Timestamp(0, tz="UTC")) // pd.Timedelta(hours=1)).tolist()
-    return torch.from_numpy(
-        np.stack(
-            [
-                [_draw(shape, seed, member // 2, level, hour) * _sign(member) for hour in hours]
-                for member in members
-            ]
+class Noise(Protocol):
+    """Standard normal numbers for a batch of N members, the same whenever they are asked for."""
+
+    def states(self, level: int, shape: Sequence[int]) -> Tensor:
+        """For windows of `shape` (L, ...) at a noise level, (N, *shape)."""
+
+    def errors(self, count: int) -> Tensor:
+        """For the errors of observations, (N, count)."""
+
+
+@dataclass(frozen=True, eq=False)
+class CounterNoise:
+    """Noise named by seed, member, level and hour.
+
+    Attributes:
+        seed: of the job.
+        members: N numbers.
+        times: of the L states of a window, UTC.
+        mirrored: members in pairs of opposite sign.
+    """
+
+    seed: int
+    members: Sequence[int]
+    times: pd.DatetimeIndex
+    mirrored: bool = True
+
+    def states(self, level: int, shape: Sequence[int]) -> Tensor:
+        """(N, L, ...), float32."""
+        hours = ((self.times - pd.Timestamp(0, tz="UTC")) // pd.Timedelta(hours=1)).tolist()
+        return torch.from_numpy(
+            np.stack([[self._draw(shape[1:], m, level, hour) for hour in hours] for m in self.members])
         )
-    )
 
+    def errors(self, count: int) -> Tensor:
+        """(N, count), float32."""
+        return torch.from_numpy(np.stack([self._draw((count,), m, OBSERVATIONS, 0) for m in self.members]))
 
-def _sign(member: int) -> np.float32:
-    return np.float32(1 - 2 * (member % 2))
-
-
-def _draw(shape: Sequence[int], seed: int, pair: int, level: int, hour: int) -> np.ndarray:
-    counter = np.array([0, pair, level, hour % 2**64], dtype=np.uint64)  # the first word counts the draws
-    generator = np.random.Generator(np.random.Philox(key=seed % 2**64, counter=counter))
-    return generator.standard_normal(tuple(shape), dtype=np.float32)
+    def _draw(self, shape: Sequence[int], member: int, level: int, hour: int) -> np.ndarray:
+        counter = np.array(  # the first word counts the draws
+            [0, member // 2 if self.mirrored else member, level, hour % 2**64], dtype=np.uint64
+        )
+        generator = np.random.Generator(np.random.Philox(key=self.seed % 2**64, counter=counter))
+        sign = np.float32(1 - 2 * (member % 2) if self.mirrored else 1)
+        return sign * generator.standard_normal(tuple(shape), dtype=np.float32)

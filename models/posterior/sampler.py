@@ -7,30 +7,49 @@ estimates D at this and D_ at the last level (h_ apart), the extrapolated E = D 
     SDE:  z' = e^-2h z + (1 - e^-2h) E + sigma' (1 - e^-2h)^1/2 n.
 
 The ODE needs fewest levels; the SDE forgets early errors, which matters where the posterior is not Gaussian.
-The start is a draw of the Gaussian posterior plus noise of the first level ("Kalman start").
+At every level but the last, `corrections` steps at the same sigma may follow the arrival there,
+
+    z <- z + delta (D - z) + (2 delta - delta^2)^1/2 sigma n,
+
+Langevin's (Song et al. 2021) with the size of noise for which pure noise keeps its variance exactly.
+The start is a draw of the Gaussian posterior plus noise of the first level ("Kalman start"): the lower that
+level, the fewer levels and the more is believed of the Gaussian.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
-import pandas as pd
 import torch
 from torch import Tensor
 
-from models.posterior.guidance import GuidedDenoiser
-from models.posterior.noise import OBSERVATIONS, START, normal
+from models.posterior.guidance import Guidance, Guided, MomentMatching
+from models.posterior.noise import START, Noise
+from models.posterior.posterior import Posterior
+
+DELTA = 0.3  # of corrections
+PER_LEVEL = 1000  # noise numbers set apart for the corrections of a level
 
 
 @dataclass(frozen=True)
 class Preset:
-    """Settings of the sampler: number of noise levels, first and last sigma, ODE or SDE, GMRES iterations."""
+    """Settings of the sampler.
+
+    Attributes:
+        steps: number of noise levels, one denoiser evaluation each, and `corrections` more.
+        sigma_start, sigma_stop: first and last of them.
+        stochastic: SDE or ODE.
+        iterations, warm: of the linear solve (`models.posterior.guidance.MomentMatching`).
+        corrections: Langevin steps per level.
+    """
 
     steps: int
     sigma_start: float
     sigma_stop: float
     stochastic: bool
     iterations: int = 1
+    warm: bool = False
+    corrections: int = 0
 
     @property
     def levels(self) -> list[float]:
@@ -39,62 +58,79 @@ class Preset:
             math.log10(self.sigma_start), math.log10(self.sigma_stop), self.steps, dtype=torch.float64
         ).tolist()
 
+    @property
+    def guidance(self) -> Guidance:
+        """How observations enter."""
+        return MomentMatching(self.iterations, self.warm)
+
 
 @dataclass(frozen=True)
 class Progress:
-    """Where the sampler is: `level` of `levels` done, the noise level sigma, chi2 of the posterior there."""
+    """Where the sampler is.
+
+    Attributes:
+        level, levels: how many levels are done, of how many.
+        sigma: the noise level.
+        chi2: of the posterior there (see `models.posterior.guidance.Guided`).
+        residual: largest relative residual of the linear solve.
+    """
 
     level: int
     levels: int
     sigma: float
     chi2: float | None
+    residual: float | None = None
 
 
 def sample(
-    denoiser: GuidedDenoiser,
+    posterior: Posterior,
     preset: Preset,
-    *,
-    seed: int,
-    members: Sequence[int],
-    times: pd.DatetimeIndex,
+    noise: Noise,
     progress: Callable[[Progress], None] = lambda p: None,
+    guidance: Guidance | None = None,
 ) -> Tensor:
-    """Posterior samples (N, L, K, h, w), one per number in `members`.
+    """Posterior samples (N, *shape), one per member of `noise`.
 
     Arguments:
-        times: of the L states; with seed and member they name the noise.
         progress: called after each level; what it raises stops the sampler.
+        guidance: instead of the preset's.
 
     Raises:
         FloatingPointError: the iteration diverged; names the level.
     """
-    climate, observations = denoiser.prior.climatology, denoiser.observations
-    mean = climate.mean(denoiser.year_fraction)
+    guide, levels = guidance or preset.guidance, preset.levels
+    seen, shape = posterior.gaussian, posterior.mean.shape
+    weights: Tensor | None = None
 
-    def noise(level: int) -> Tensor:
-        return normal(climate.shape[1:], seed=seed, members=members, level=level, times=times)
+    def step(z: Tensor, i: int) -> Guided:
+        nonlocal weights
+        guided = guide(posterior, z, levels[i], weights)
+        if not torch.isfinite(guided.mean).all():
+            raise FloatingPointError(
+                f"the sampler diverged at noise level {i + 1} of {len(levels)} ({levels[i]:.3g})"
+            )
+        weights = guided.weights
+        return guided
 
-    errors = normal(
-        (len(observations.value),), seed=seed, members=members, level=OBSERVATIONS, times=times[:1]
-    )
-    levels = preset.levels
-    z = observations.draw(mean, noise(START), errors[:, 0]) + levels[0] * noise(0)
+    start = seen.draw(posterior.mean, noise.states(START, shape), noise.errors(seen.random_numbers))
+    z = start + levels[0] * noise.states(0, shape)
     last: tuple[Tensor, float] | None = None
     for i, sigma in enumerate(levels):
-        denoised, chi2 = denoiser(z, sigma)
-        if not torch.isfinite(denoised).all():
-            raise FloatingPointError(
-                f"the sampler diverged at noise level {i + 1} of {len(levels)} ({sigma:.3g})"
-            )
-        if i + 1 == len(levels):
-            z = denoised
+        final = i + 1 == len(levels)
+        guided = step(z, i)
+        for k in range(0 if final else preset.corrections):
+            n = noise.states(PER_LEVEL * (i + 1) + k, shape)
+            z = z + DELTA * (guided.mean - z) + math.sqrt(2 * DELTA - DELTA**2) * sigma * n
+            guided = step(z, i)
+        if final:
+            z = guided.mean
         else:
             h = math.log(sigma / levels[i + 1])
-            ahead = denoised if last is None else denoised + h / (2 * last[1]) * (denoised - last[0])
+            ahead = guided.mean if last is None else guided.mean + h / (2 * last[1]) * (guided.mean - last[0])
             keep = math.exp(-2 * h if preset.stochastic else -h)
             z = keep * z + (1 - keep) * ahead
             if preset.stochastic:
-                z = z + levels[i + 1] * math.sqrt(1 - keep) * noise(i + 1)
-            last = (denoised, h)
-        progress(Progress(i + 1, len(levels), sigma, chi2))
+                z = z + levels[i + 1] * math.sqrt(1 - keep) * noise.states(i + 1, shape)
+            last = (guided.mean, h)
+        progress(Progress(i + 1, len(levels), sigma, guided.chi2, guided.residual))
     return z

@@ -9,7 +9,8 @@ from torch import Tensor
 
 from models.analysis import Analysis
 from models.osse import example_network, observe
-from models.posterior.guidance import GuidedDenoiser
+from models.posterior.guidance import Diagonal, GaussianSolve, MomentMatching
+from models.posterior.posterior import Posterior
 from models.testing import gaussian_prior
 
 SIGMA = 0.7
@@ -46,27 +47,57 @@ def exact(analysis: Analysis, table: pd.DataFrame, z: Tensor) -> Tensor:
     return (denoised + torch.linalg.solve(bracket, misfit.T).T @ jacobian @ left).reshape(z.shape)
 
 
-def error(analysis: Analysis, table: pd.DataFrame, z: Tensor, iterations: int, *, wrong: float) -> float:
-    """RMS error of the guided step; the preconditioner's covariance is off by the factor `wrong`."""
+def with_wrong_covariance(analysis: Analysis, table: pd.DataFrame, wrong: float) -> Posterior:
+    """The posterior, but with a Climatology whose covariance is off by the factor `wrong`."""
     climate = gaussian_prior().climatology
     climate.variances *= wrong
     climate.floor *= wrong
-    seen = dataclasses.replace(analysis.linear(table), climatology=climate)
-    guided = GuidedDenoiser(
-        analysis.prior, analysis.operator(table), seen, analysis.year_fraction, iterations
+    posterior = analysis.posterior(table)
+    return dataclasses.replace(
+        posterior, gaussian=dataclasses.replace(posterior.gaussian, climatology=climate)
     )
-    return float((guided(z, SIGMA)[0] - exact(analysis, table, z)).square().mean().sqrt())
 
 
-def test_with_the_right_covariance_one_iteration_is_exact(
+def error(analysis: Analysis, table: pd.DataFrame, z: Tensor, iterations: int, *, wrong: float) -> float:
+    """RMS error of the guided step."""
+    posterior = with_wrong_covariance(analysis, table, wrong)
+    guided = MomentMatching(iterations)(posterior, z, SIGMA)
+    return float((guided.mean - exact(analysis, table, z)).square().mean().sqrt())
+
+
+def test_with_the_right_covariance_one_iteration_and_the_gaussian_solve_are_exact(
     analysis: Analysis, table: pd.DataFrame, noisy: Tensor
 ) -> None:
     assert error(analysis, table, noisy, 1, wrong=1.0) < 1e-3
+    alone = GaussianSolve()(analysis.posterior(table), noisy, SIGMA).mean
+    assert float((alone - exact(analysis, table, noisy)).abs().max()) < 1e-2
 
 
-def test_a_wrong_covariance_is_overcome_by_iterations(
+def test_a_wrong_covariance_is_overcome_by_iterations_and_the_residual_says_so(
     analysis: Analysis, table: pd.DataFrame, noisy: Tensor
 ) -> None:
     errors = [error(analysis, table, noisy, k, wrong=3.0) for k in (1, 2, 4, 8)]
     assert errors == sorted(errors, reverse=True)
     assert errors[0] > 1e-2 and errors[-1] < 0.1 * errors[0]
+    posterior = with_wrong_covariance(analysis, table, 3.0)
+    residuals = [MomentMatching(k)(posterior, noisy, SIGMA).residual or 0.0 for k in (1, 2, 4, 8)]
+    assert residuals == sorted(residuals, reverse=True) and residuals[0] > 0.1
+
+
+def test_the_last_weights_are_as_good_as_iterations(
+    analysis: Analysis, table: pd.DataFrame, noisy: Tensor
+) -> None:
+    posterior = with_wrong_covariance(analysis, table, 3.0)
+    before = MomentMatching(6)(posterior, noisy, 1.1 * SIGMA).weights
+    cold, warm = (
+        MomentMatching(1, warm)(posterior, noisy, SIGMA, before).residual or 0.0 for warm in (False, True)
+    )
+    assert warm < 0.5 * cold
+
+
+def test_the_diagonal_is_only_an_approximation(
+    analysis: Analysis, table: pd.DataFrame, noisy: Tensor
+) -> None:
+    posterior = analysis.posterior(table)
+    off = Diagonal(1.0)(posterior, noisy, SIGMA).mean - exact(analysis, table, noisy)
+    assert float(off.square().mean().sqrt()) > 10 * error(analysis, table, noisy, 1, wrong=1.0)

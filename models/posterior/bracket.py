@@ -1,0 +1,78 @@
+r"""The bracket S = J V J^T + R of a Gaussian, factorised: what preconditions or replaces the linear solve.
+
+Two forms of one thing. Both give S^-1 d and whitened misfits W d with W^T W = S^-1.
+
+    dense   a Cholesky factor: exact, for up to some thousand observations
+    modes   S = D^1/2 (I + B B^T) D^1/2 with B (p, rank) the scaled modes and D diagonal (Woodbury 1950): for
+            10^5 to 10^6 observations. With B^T B = Q diag(g) Q^T,
+            (I + B B^T)^-1/2 = I + B Q diag(((1 + g)^-1/2 - 1) / g) Q^T B^T.
+
+Algebra is in the precision of what is given.
+"""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+
+class Bracket(Protocol):
+    """S, factorised."""
+
+    def whiten(self, d: Tensor) -> Tensor:
+        """W d for misfits d (N, p)."""
+
+    def unwhiten(self, w: Tensor) -> Tensor:
+        """W^T w for w (N, p); unwhiten(whiten(d)) is S^-1 d."""
+
+
+@dataclass(frozen=True, eq=False)
+class DenseBracket:
+    """S by its lower Cholesky factor (p, p)."""
+
+    factor: Tensor
+
+    def whiten(self, d: Tensor) -> Tensor:
+        """L^-1 d."""
+        return torch.linalg.solve_triangular(self.factor, d.T, upper=False).T
+
+    def unwhiten(self, w: Tensor) -> Tensor:
+        """L^-T w."""
+        return torch.linalg.solve_triangular(self.factor.T, w.T, upper=True).T
+
+
+@dataclass(frozen=True, eq=False)
+class ModeBracket:
+    """S = diag(scale^2) + scale B B^T scale, B = basis diag(g^1/2) with orthonormal columns in `basis`.
+
+    Attributes:
+        scale: D^1/2, (p,).
+        basis: orthonormal columns, (p, k).
+        growth: g, (k,).
+    """
+
+    scale: Tensor
+    basis: Tensor
+    growth: Tensor
+
+    @classmethod
+    def of(cls, along: Tensor, diagonal: Tensor) -> "ModeBracket":
+        """S = along along^T + diag(diagonal), for along (p, k) and diagonal (p,)."""
+        scale = diagonal.sqrt()
+        scaled = along / scale[:, None]
+        growth, rotation = torch.linalg.eigh(scaled.T @ scaled)
+        kept = growth > growth[-1] * along.shape[1] * torch.finfo(along.dtype).eps
+        growth = growth[kept]
+        return cls(scale, scaled @ (rotation[:, kept] / growth.sqrt()), growth)
+
+    def whiten(self, d: Tensor) -> Tensor:
+        """(I + B B^T)^-1/2 D^-1/2 d."""
+        return self._shrink(d / self.scale)
+
+    def unwhiten(self, w: Tensor) -> Tensor:
+        """D^-1/2 (I + B B^T)^-1/2 w."""
+        return self._shrink(w) / self.scale
+
+    def _shrink(self, x: Tensor) -> Tensor:
+        return x + ((x @ self.basis) * ((1 + self.growth).rsqrt() - 1)) @ self.basis.T

@@ -1,0 +1,86 @@
+"""Very many observations, by the action of their Jacobian, against the same ones with a dense matrix."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from models.analysis import Analysis
+from models.osse import example_network, observe
+from models.posterior.gaussian import LinearObservations
+from models.posterior.guidance import MomentMatching
+from models.posterior.linearise import by_action
+from models.posterior.many import ManyObservations
+from models.testing import gaussian_prior
+
+TIMES = pd.date_range("2019-02-17T12:00Z", periods=2, freq="24h")
+SIGMA = 0.7
+
+
+@pytest.fixture(scope="module")
+def analysis() -> Analysis:
+    return Analysis(gaussian_prior(), TIMES)
+
+
+@pytest.fixture(scope="module")
+def table(analysis: Analysis) -> pd.DataFrame:
+    states = analysis.prior.decode(analysis.mean).numpy()
+    return observe(analysis, example_network(analysis.prior.card), states, seed=0)
+
+
+@pytest.fixture(scope="module")
+def dense(analysis: Analysis, table: pd.DataFrame) -> LinearObservations:
+    return analysis.dense(table)
+
+
+@pytest.fixture(scope="module")
+def many(analysis: Analysis, table: pd.DataFrame, dense: LinearObservations) -> ManyObservations:
+    return by_action(analysis.prior, analysis.operator(table), analysis.mean, dense.value, dense.error)
+
+
+def noise(*shape: int) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(1))
+
+
+def test_action_and_adjoint_are_those_of_the_matrix(
+    dense: LinearObservations, many: ManyObservations
+) -> None:
+    a, w = noise(3, *dense.climatology.shape), noise(3, len(dense.value))
+    assert torch.allclose(many.push(a).double(), dense.push(a), rtol=1e-4, atol=1e-2)
+    assert torch.allclose(many.pull(w), dense.pull(w.double()), rtol=1e-4, atol=1e-2)
+    assert torch.allclose(many.squares.double(), dense.squares, rtol=0.4)
+
+
+def test_a_guided_step_is_the_same_after_a_few_iterations(
+    analysis: Analysis, table: pd.DataFrame, dense: LinearObservations, many: ManyObservations
+) -> None:
+    posterior = analysis.posterior(table)
+    z = analysis.mean + 2 * noise(3, *analysis.mean.shape)
+    exact = MomentMatching(6)(posterior, z, SIGMA).mean
+    guided = MomentMatching(6)(dataclasses.replace(posterior, gaussian=many), z, SIGMA)
+    assert float((guided.mean - exact).abs().max()) < 2e-2
+    assert (guided.residual or 0.0) < 1e-2
+
+
+def test_optimal_interpolation_is_nearly_the_same(dense: LinearObservations, many: ManyObservations) -> None:
+    background, jacobian = dense.background[:5] + 1.0, dense.jacobian[:5] * 0.9
+    (mean, std), (near, near_std) = (o.predict(background, jacobian) for o in (dense, many))
+    assert float(((near - mean) / std).abs().max()) < 0.5
+    assert np.allclose(near_std, std, rtol=0.2)
+
+
+def test_errors_that_reports_share_are_a_bias_with_a_prior(dense: LinearObservations) -> None:
+    """R = diag + F F^T is the same as an unknown b ~ N(0, 1) added as F b (closed form)."""
+    shared = torch.full((len(dense.value), 1), 3.0, dtype=torch.float64) * dense.error[:, None]
+    biased = dataclasses.replace(dense, shared=shared)
+    covariance = dense.covariance() + torch.diag(dense.error**2) + shared @ shared.T
+    expected = dense.climatology.apply(
+        lambda c: c, dense.pull(torch.linalg.solve(covariance, dense.value - dense.background)[None])
+    )
+    zero = torch.zeros(dense.climatology.shape)
+    assert torch.allclose(biased.mean(zero), expected[0], rtol=1e-3, atol=1e-3)
+    drawn = biased.draw(zero, noise(2000, *zero.shape), noise(2000, biased.random_numbers))
+    again = drawn.std(0) / dense.draw(zero, noise(2000, *zero.shape), noise(2000, len(dense.value))).std(0)
+    assert float(again.mean()) > 1.001
