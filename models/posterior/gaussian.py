@@ -82,6 +82,10 @@ class GaussianObservations(ABC):
         weights = self._whole.unwhiten(self._whole.whiten(misfit))
         return self.climatology.apply(lambda c: c, self.pull(weights))
 
+    def _seen(self, spread: Tensor) -> Tensor:
+        """Covariance of the observations with other quantities, (q, p), given J' C of those, (q, *shape)."""
+        return self.push(spread)
+
     def mean(self, climatological: Tensor) -> Tensor:
         """E[z|y], (*shape), given m of the same shape."""
         if not len(self.value):
@@ -113,7 +117,7 @@ class GaussianObservations(ABC):
         variance = (spread.flatten(1).double() * jacobian).sum(-1)
         if not len(self.value):
             return background, variance.sqrt()
-        cross = self._whole.whiten(self.push(spread))
+        cross = self._whole.whiten(self._seen(spread))
         misfit = self._whole.whiten((self.value - self.background)[None])
         mean = background + (cross * misfit).sum(-1).to(background)
         return mean, (variance - cross.square().sum(-1).to(variance)).clamp_min(0).sqrt()
