@@ -8,7 +8,7 @@ The modes are pushed through J once. Of the middle term, what the small scales t
 add, the diagonal is kept: it is found by probing J with random signs (Hutchinson 1990; Bekas et al. 2007).
 Then S is diagonal plus low rank, and S^-1 costs O(p rank) (Woodbury). In closed form (`mean`, `draw`,
 `predict`) small scales are thus an error of each observation for itself, and only the modes are analysed;
-in guidance the Krylov solve makes up for what was left out. Memory is p x rank float32: a million observations
+in guidance the Krylov solve makes up for the rest. Memory is p x rank float32: a million observations
 of 256 modes take 1 GB.
 """
 

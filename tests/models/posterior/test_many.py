@@ -21,7 +21,7 @@ SIGMA = 0.7
 
 @pytest.fixture(scope="module")
 def analysis() -> Analysis:
-    return Analysis(gaussian_prior(rank=200), TIMES)
+    return Analysis(gaussian_prior(rank=110), TIMES)
 
 
 @pytest.fixture(scope="module")
