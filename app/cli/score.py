@@ -55,6 +55,33 @@ def europe(
     _show(lambda say: board.score(options, say), as_json)
 
 
+@group.command()
+def lorenz(
+    setups: Annotated[
+        str, typer.Option(help="Of lorenz63, lorenz96, lorenz96-sparse.")
+    ] = "lorenz63,lorenz96,lorenz96-sparse",
+    seeds: Annotated[str, typer.Option(help="Of truth and observations.")] = "1,2,3,4,5",
+    analyses: Annotated[int | None, typer.Option(help="Per seed: 60 if not given.")] = None,
+    members: Annotated[int | None, typer.Option(help="Members of each ensemble: 16 if not given.")] = None,
+    as_json: Json = False,
+    quick: Quick = False,
+) -> None:
+    """Lorenz-63 and Lorenz-96 beside DAPPER's filters (extra `test`), same truth, same observations.
+
+    Example: serein score lorenz --setups lorenz63 --seeds 1,2
+    """
+    from app.scoreboard import lorenz as board
+
+    options = board.Options(
+        setups=["lorenz63"] if quick else setups.split(","),
+        seeds=[int(s) for s in (seeds[:1] if quick else seeds).split(",")],
+        analyses=analyses or (10 if quick else 60),
+        members=members or (8 if quick else 16),
+        quick=quick,
+    )
+    _show(lambda say: board.score(options, say), as_json)
+
+
 def _show(measure: Any, as_json: bool) -> None:
     from rich.console import Console
     from rich.table import Table

@@ -2,7 +2,6 @@
 
 import dataclasses
 
-import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -64,11 +63,13 @@ def test_a_guided_step_is_the_same_after_a_few_iterations(
     assert (guided.residual or 0.0) < 1e-2
 
 
-def test_optimal_interpolation_is_nearly_the_same(dense: LinearObservations, many: ManyObservations) -> None:
+def test_optimal_interpolation_is_near_and_errs_on_the_safe_side(
+    dense: LinearObservations, many: ManyObservations
+) -> None:
     background, jacobian = dense.background[:5] + 1.0, dense.jacobian[:5] * 0.9
     (mean, std), (near, near_std) = (o.predict(background, jacobian) for o in (dense, many))
     assert float(((near - mean) / std).abs().max()) < 0.5
-    assert np.allclose(near_std, std, rtol=0.25)
+    assert (near_std > 0.98 * std).all() and (near_std < 1.5 * std).all()
 
 
 def test_errors_that_reports_share_are_a_bias_with_a_prior(dense: LinearObservations) -> None:
