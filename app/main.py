@@ -35,6 +35,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         version=__version__,
         license_info={"name": "Apache-2.0"},
         lifespan=lifespan,
+        docs_url=None,  # the framework's page comes from elsewhere; ours needs nothing but this service
+        redoc_url=None,
         responses=problems.documented(400, 413, 422),
     )
     app.state.services = given
@@ -55,6 +57,10 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     @app.get("/", include_in_schema=False)
     def page() -> FileResponse:
         return FileResponse(WEB / "index.html")
+
+    @app.get("/docs", include_in_schema=False)
+    def interface() -> FileResponse:
+        return FileResponse(WEB / "docs.html")
 
     return app
 

@@ -72,7 +72,7 @@ class Analysis:
     def index(self, frame: pd.DataFrame) -> NDArray[np.int64]:
         """Position among `times` of the state each row belongs to, (n,); -1 for none."""
         tolerance = pd.Timedelta(minutes=self.prior.card.time_tolerance_minutes)
-        return analysis_index(frame["time"], self.times, tolerance)
+        return analysis_index(frame, self.times, tolerance)
 
     def comparable(self, frame: pd.DataFrame) -> NDArray[np.bool_]:
         """Which rows have a counterpart in the states, (n,)."""
@@ -119,6 +119,7 @@ def prepare(
     *,
     withheld: float = 0.0,
     stations: Mapping[str, int] | None = None,
+    check: Callable[[], None] = lambda: None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Quality control and superobbing.
 
@@ -126,6 +127,7 @@ def prepare(
         frame: observation table of accepted rows.
         withheld: fraction of stations kept back for verification.
         stations: per kind of report, the most stations to assimilate.
+        check: called every few seconds; what it raises stops the work.
 
     Returns:
         (rows, superobs): the table with `use`, `qc`, `reason` and `error` set, `error` now with the prior's
@@ -136,7 +138,7 @@ def prepare(
     rows = elevation(known_channels(rows, card.state.names), card.max_station_elevation)
     rows = withhold(_with_errors(analysis, rows), withheld)
     rows = limit_stations(rows, stations or {})
-    rows = _against_climatology(analysis, rows)
+    rows = _against_climatology(analysis, rows, check)
     cell = card.state.grid.cell(rows["latitude"], rows["longitude"])
     superobs, _ = superob(rows, cell, analysis.index(rows), card.superob_correlation)
     return rows, superobs
@@ -150,7 +152,7 @@ def _with_errors(analysis: Analysis, frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(error=np.hypot(error, floor))
 
 
-def _against_climatology(analysis: Analysis, frame: pd.DataFrame) -> pd.DataFrame:
+def _against_climatology(analysis: Analysis, frame: pd.DataFrame, check: Callable[[], None]) -> pd.DataFrame:
     """First-guess and buddy checks of the rows that passed so far."""
     chosen = np.flatnonzero(usable(frame).to_numpy())
     seen = analysis.dense(frame.iloc[chosen])
@@ -162,6 +164,7 @@ def _against_climatology(analysis: Analysis, frame: pd.DataFrame) -> pd.DataFram
     checked = first_guess(frame, departure, expected)
 
     def covariance_of(rows: NDArray[np.int64]) -> Array:
+        check()
         part = seen.part(torch.from_numpy(position[rows]))
         return (part.covariance() + torch.diag(part.error**2)).numpy()
 

@@ -21,6 +21,7 @@ from models.prior.card import PriorCard
 from models.prior.prior import Prior
 from models.state.channels import channel
 from models.state.spec import StateSpec
+from models.state.time import analysis_times
 from models.verification.calibration import coverage, rank_probabilities
 from models.verification.scores import area_mean, crps_ensemble, crps_gaussian
 
@@ -60,6 +61,46 @@ def example_network(card: PriorCard) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
+def demand(card: PriorCard, network: pd.DataFrame, times: Sequence[str], preset: str) -> None:
+    """Make sure that the prior can be observed by this network, at these times, and analysed so.
+
+    Raises:
+        ValueError: it cannot; the message names row and column of the network, or the option that is wrong.
+    """
+    if preset not in card.presets:
+        raise ValueError(f"no preset {preset!r}: the prior {card.name} has {', '.join(card.presets)}")
+    when = _times(times)
+    wanted = analysis_times(when[0], when[-1], card.state.step_hours, card.valid_hours)
+    if not when.equals(wanted) or len(when) > card.window:
+        raise ValueError(
+            f"the times must be up to {card.window} states in a row, {card.state.step_hours} h from one to "
+            "the next"
+        )
+    for name in ("latitude", "longitude", "elevation", "error"):
+        wrong = pd.to_numeric(network[name], errors="coerce").isna() & network[name].notna()
+        if wrong.any():
+            row = int(np.argmax(wrong))
+            raise ValueError(
+                f"row {row + 1} of the network, {name}: {network[name].iloc[row]!r} is not a number"
+            )
+    inside = card.state.grid.contains(network["latitude"], network["longitude"])
+    for row, (name, within) in enumerate(zip(network["channel"], inside, strict=True), start=1):
+        if name not in card.state.names:
+            known = ", ".join(card.state.names)
+            raise ValueError(
+                f"row {row} of the network, channel: the prior {card.name} has no {name!r}; it holds {known}"
+            )
+        if not within:
+            raise ValueError(f"row {row} of the network, latitude and longitude: outside the prior's area")
+
+
+def _times(times: Sequence[str] | pd.DatetimeIndex) -> pd.DatetimeIndex:
+    try:
+        return pd.DatetimeIndex(pd.to_datetime(list(times), utc=True)).as_unit("ns")
+    except ValueError:
+        raise ValueError(f"no times: {', '.join(map(str, times))}; write 2019-02-17T12:00Z") from None
+
+
 def simulate(
     prior: Prior, network: pd.DataFrame, times: Sequence[str] | pd.DatetimeIndex, seed: int
 ) -> pd.DataFrame:
@@ -70,7 +111,7 @@ def simulate(
         times: of the states observed, UTC; consecutive steps of the prior.
         seed: of truth and noise.
     """
-    analysis = Analysis(prior, pd.DatetimeIndex(pd.to_datetime(list(times), utc=True)))
+    analysis = Analysis(prior, _times(times))
     return observe(analysis, network, truth(analysis, seed), seed)
 
 
@@ -114,7 +155,7 @@ def check(
         Per channel, in SI units: rmse, spread, oi_rmse (optimal interpolation), climatology_rmse; and
         spread_skill, coverage50, coverage90, which are 1, 0.5 and 0.9 where the ensemble is honest.
     """
-    analysis = Analysis(prior, pd.DatetimeIndex(pd.to_datetime(list(times), utc=True)))
+    analysis = Analysis(prior, _times(times))
     trials = []
     for k in range(draws):
         states = truth(analysis, seed + k)

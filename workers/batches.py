@@ -30,7 +30,8 @@ def take_in(
         content_hash: of file and parameters.
 
     Raises:
-        MalformedBatch: the file cannot be read.
+        TooLarge: the file, unpacked, is larger than the settings allow.
+        MalformedBatch: it cannot be read.
         BatchConflict: the name belongs to another batch.
     """
     earlier = given.batches.get(batch_id)
@@ -45,6 +46,7 @@ def take_in(
         kind=parameters["kind"],
         columns=parameters["columns"],
         domain=_domain(parameters["prior"]),
+        max_bytes=given.settings.max_upload_bytes,
     )
     key = put_observations(given.store, taken.accepted, taken.content_hash) if len(taken.accepted) else None
     receipts_key = batch_receipts_key(batch_id, content_hash)

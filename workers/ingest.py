@@ -14,7 +14,7 @@ from models.observations.flags import Flag
 from models.observations.quality.bounds import Box, bounds
 from models.observations.quality.duplicates import duplicates
 from models.observations.table import conform, content_hash, empty
-from workers.decoders import ColumnMap, decode
+from workers.decoders import MAX_BYTES, ColumnMap, decode
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,7 @@ def ingest(
     kind: str = "",
     columns: ColumnMap | None = None,
     domain: Box | None = None,
+    max_bytes: int = MAX_BYTES,
 ) -> Ingested:
     """Decode and check a batch.
 
@@ -55,11 +56,13 @@ def ingest(
         kind: kind of report ("SYNOP", "TEMP", …) of rows that do not say so themselves.
         columns: what the columns of a table mean, see `workers.decoders.column_map`.
         domain: west, south, east, north; rows outside are rejected.
+        max_bytes: the largest file, unpacked, that is read.
 
     Raises:
+        TooLarge: it is larger.
         MalformedBatch: the file as a whole cannot be read.
     """
-    decoded = decode(source, media_type, columns)
+    decoded = decode(source, media_type, columns, max_bytes)
     frame = conform(decoded.frame) if len(decoded.frame) else empty().assign(row=pd.Series(dtype="int64"))
     frame["received_at"] = frame["received_at"].fillna(received_at)
     frame["kind"] = frame["kind"].where(frame["kind"] != "", kind)
@@ -73,4 +76,5 @@ def ingest(
         "by_flag": {Flag(k).name: int(n) for k, n in receipts["qc"][~passed].value_counts().items()},
         "by_variable": {str(k): int(n) for k, n in accepted["variable"].value_counts().items()},
     }
-    return Ingested(accepted, receipts, counts, decoded.notes, content_hash(accepted))
+    notes = decoded.notes if len(receipts) else (*decoded.notes, "the file holds no observations")
+    return Ingested(accepted, receipts, counts, notes, content_hash(accepted))

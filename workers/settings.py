@@ -31,7 +31,9 @@ class Settings(BaseSettings):
     host: str = Field(default="127.0.0.1", description="address the service listens on")
     port: int = Field(default=8000, ge=0, le=65535)
     max_upload_bytes: int = Field(
-        default=512 * 2**20, gt=0, description="largest observation batch, in bytes as sent"
+        default=128 * 2**20,
+        gt=0,
+        description="largest observation batch, in bytes as sent and unpacked; read, it takes 20 times that",
     )
     max_body_bytes: int = Field(default=2**20, gt=0, description="largest body of any other request")
     lease_seconds: float = Field(
@@ -42,6 +44,9 @@ class Settings(BaseSettings):
     )
     ring_seconds: float = Field(default=30, gt=0, description="a pending step is offered again after so long")
     max_attempts: int = Field(default=3, ge=1, description="attempts before a job is given up")
+    keep_attempts_hours: float = Field(
+        default=24, ge=1, description="files of attempts that came to nothing stay so long after their job"
+    )
     block_members: int = Field(default=8, ge=1, description="members sampled by one task")
     poll_seconds: float = Field(default=0.5, gt=0, description="how often an event stream looks for news")
 

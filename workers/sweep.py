@@ -7,7 +7,7 @@ begun anew, since the worker may have died right after publishing.
 import logging
 
 from workers.services import Services
-from workers.store.objects import read_commit
+from workers.store.objects import read_commit, remove_attempt
 
 log = logging.getLogger(__name__)
 
@@ -19,6 +19,20 @@ def sweep(services: Services) -> None:
         log.warning("%d jobs lost their worker and begin a new attempt", expired)
     services.sweeps.settle_dismissals()
     services.bell.ring(services.sweeps.to_ring(services.settings.ring_seconds))
+    remove_fruitless(services)
+
+
+def remove_fruitless(services: Services) -> None:
+    """Remove the files of attempts that came to nothing, long after their job has ended and nobody writes.
+
+    What a marker names stays, whatever the job's row says. The steps are struck out last: if this is broken
+    off, the next round begins it again.
+    """
+    for job_id, attempt in services.sweeps.fruitless(services.settings.keep_attempts_hours):
+        commit = read_commit(services.store, job_id)
+        if commit is None or commit["attempt"] != attempt:
+            remove_attempt(services.store, job_id, attempt)
+        services.sweeps.forget(job_id, attempt)
 
 
 def record_commits(services: Services) -> None:

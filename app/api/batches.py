@@ -52,7 +52,11 @@ async def put_batch(
     columns: Annotated[str, Query(max_length=4000, description="JSON: what the file's columns mean")] = "",
     prior: Annotated[str, Query(max_length=100, description="reject rows outside this prior's domain")] = "",
 ) -> dict[str, Any]:
-    """Send observations: CSV, Parquet, JSON rows or BUFR, gzipped or not. Twice is as good as once."""
+    """Send observations: CSV, Parquet, JSON rows or BUFR, gzipped or not. Twice is as good as once.
+
+    A batch is read as a whole: beyond a limit (128 MiB as sent and as unpacked, where nothing else is set)
+    the answer is 413; send it in parts.
+    """
     parameters = {"kind": kind, "columns": _column_map(columns), "prior": prior}
     if prior:
         await run_sync(the_card, prior)
@@ -89,10 +93,12 @@ def _take_in(
     given: Services, batch_id: str, file: File, media_type: str, parameters: dict[str, Any], content_hash: str
 ) -> tuple[Batch, bool]:
     from workers.batches import take_in  # pandas takes a while to load
-    from workers.decoders import MalformedBatch
+    from workers.decoders import MalformedBatch, TooLarge
 
     try:
         return take_in(given, batch_id, file, media_type, parameters, content_hash)
+    except TooLarge as large:
+        raise Problem(413, "batch-too-large", "The batch is too large", large.detail) from None
     except MalformedBatch as bad:
         place = "/".join(str(part) for part in (bad.row, bad.field) if part is not None)
         errors = [{"pointer": f"#/{place}", "detail": bad.detail}]

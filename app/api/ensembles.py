@@ -59,6 +59,9 @@ def manifest(job_id: str, response: Response, given: Given) -> dict[str, list[di
     return {"files": files}
 
 
+router.add_api_route("/ensembles/{job_id}/manifest.json", manifest, methods=["HEAD"], include_in_schema=False)
+
+
 @router.get(
     "/ensembles/{job_id}/{path:path}",
     response_class=Response,

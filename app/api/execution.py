@@ -11,15 +11,18 @@ from models.observations.variables import VARIABLES
 from models.prior.card import PriorCard
 from workers.database.batch_book import BatchBook
 
+YEARS = range(1850, 2262)
+"""There are no observations before, and nanoseconds since 1970 end after."""
+
 
 def _utc(time: datetime) -> datetime:
-    try:
-        return time.astimezone(UTC)
-    except OverflowError:
-        raise ValueError("this time cannot be put into UTC") from None
+    if time.year not in YEARS:
+        raise ValueError(f"the year must lie between {YEARS[0]} and {YEARS[-1]}")
+    return time.astimezone(UTC)
 
 
 Time = Annotated[AwareDatetime, AfterValidator(_utc)]
+Word = Annotated[str, Field(max_length=128)]  # text that has a length, as half a surrogate pair has not
 
 
 class _Strict(BaseModel):
@@ -47,8 +50,8 @@ class Query(_Span):
     bbox: tuple[float, float, float, float] | None = Field(
         default=None, description="west, south, east, north; west > east crosses the date line"
     )
-    variables: list[str] | None = Field(default=None, min_length=1, max_length=100)
-    kinds: list[str] | None = Field(default=None, min_length=1, max_length=100)
+    variables: list[Word] | None = Field(default=None, min_length=1, max_length=100)
+    kinds: list[Word] | None = Field(default=None, min_length=1, max_length=100)
 
     @model_validator(mode="after")
     def _makes_sense(self) -> Self:
@@ -64,7 +67,7 @@ class Query(_Span):
 class Observations(_Strict):
     """Which observations: named batches, or a query over all of them; neither means none."""
 
-    batches: list[str] | None = Field(default=None, max_length=1000)
+    batches: list[Word] | None = Field(default=None, max_length=1000)
     query: Query | None = None
 
     @model_validator(mode="after")
@@ -80,13 +83,13 @@ class Inputs(_Strict):
     prior: str = Field(max_length=100, examples=["europe"])
     window: Window
     observations: Observations = Observations()
-    members: int = Field(default=32, ge=1, le=1024)
+    members: int = Field(default=32, ge=1, le=1024, strict=True)
     preset: Literal["fast", "balanced", "careful"] = "balanced"
-    seed: int = Field(default=0, ge=0, lt=2**63)
+    seed: int = Field(default=0, ge=0, lt=2**63, strict=True)
     withheld: float = Field(
-        default=0.3, ge=0, le=0.9, description="share of stations kept back to verify with"
+        default=0.3, ge=0, le=0.9, strict=True, description="share of stations kept back to verify with"
     )
-    stations: dict[str, Annotated[int, Field(ge=0)]] = Field(
+    stations: dict[Word, Annotated[int, Field(ge=0, strict=True)]] = Field(
         default_factory=dict,
         description="at most so many stations of a kind, for experiments with thin networks",
     )
@@ -136,13 +139,18 @@ def _window_errors(window: Window, card: PriorCard) -> list[dict[str, str]]:
     length = window.end - window.start
     if length % step:
         detail = (
-            f"start and end lie {length} apart, which is no multiple of the step of {step} of {card.name}"
+            f"start and end lie {_hours(length)} apart, which is no multiple of the step of {_hours(step)} "
+            f"of {card.name}"
         )
         errors.append({"pointer": "#/inputs/window/end", "detail": detail})
     elif (states := length // step + 1) > card.window:
         detail = (
             f"a window of {states} states is asked for; {card.name} has {card.window} at most "
-            f"({step * (card.window - 1)} from start to end): split it into several analyses"
+            f"({_hours(step * (card.window - 1))} from start to end): split it into several analyses"
         )
         errors.append({"pointer": "#/inputs/window", "detail": detail})
     return errors
+
+
+def _hours(length: timedelta) -> str:
+    return f"{length / timedelta(hours=1):g} h"

@@ -14,6 +14,15 @@ from workers.database.rows import FINISHED, STATUSES, AlreadyFinished, Job
 
 router = APIRouter(tags=["jobs"])
 
+RESULTS = {
+    "ensemble.zarr": "application/vnd.zarr; version=3",
+    "certificate.json": "application/json",
+    "receipts.parquet": "application/vnd.apache.parquet",
+    "observations.json": "application/json",
+    "maps/index.json": "application/json",
+    "manifest.json": "application/json",
+}
+
 Status = Literal["accepted", "running", "successful", "failed", "dismissed"]
 
 
@@ -134,17 +143,10 @@ def job_results(job: TheJob, request: Request) -> dict[str, Any]:
     if job.status != "successful":
         detail = f"the job is {job.status}: {job.message}"
         raise Problem(404, "result-not-ready", "There is no result", detail)
-    media = {
-        "ensemble.zarr": "application/vnd.zarr; version=3",
-        "certificate.json": "application/json",
-        "receipts.parquet": "application/vnd.apache.parquet",
-        "manifest.json": "application/json",
-    }
-    links = {
-        path.partition(".")[0]: {
+    return {
+        path.partition(".")[0].partition("/")[0]: {
             "href": str(request.url_for("ensemble_file", job_id=job.id, path=path)),
             "type": kind,
         }
-        for path, kind in media.items()
+        for path, kind in RESULTS.items()
     }
-    return links

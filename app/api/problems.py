@@ -4,6 +4,7 @@ Also the limit on the size of bodies: the framework's own answers a declared len
 text, before any handler is asked.
 """
 
+import json
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import Any
@@ -74,7 +75,14 @@ def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 def problem_response(body: dict[str, Any], headers: Any = None) -> JSONResponse:
     """The problem as a response."""
-    return JSONResponse(body, status_code=body["status"], media_type=MEDIA_TYPE, headers=headers)
+    return _Ascii(body, status_code=body["status"], media_type=MEDIA_TYPE, headers=headers)
+
+
+class _Ascii(JSONResponse):
+    """JSON that can be sent whatever the request quoted in it held, half a surrogate pair included."""
+
+    def render(self, content: Any) -> bytes:
+        return json.dumps(content).encode()
 
 
 def install(app: FastAPI) -> None:

@@ -3,6 +3,7 @@
 import inspect
 import re
 import sys
+from typing import Annotated
 
 import typer
 
@@ -23,6 +24,25 @@ app = typer.Typer(
 
     The commands talk to the service at http://127.0.0.1:8000, or at the address in SEREIN_URL.""",
 )
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        from workers.version import __version__
+
+        typer.echo(f"serein {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def common(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Options of `serein` itself."""
+
+
 for module in (up, demo, submit, watch, fetch, priors, doctor, osse, train):
     text = inspect.getdoc(module.command) or ""
     app.command(module.NAME, help=re.sub(r"(?<!\n)\n(?!\n)", " ", text))(module.command)

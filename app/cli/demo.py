@@ -1,6 +1,7 @@
 """`serein demo`: the whole way from observations to a verified ensemble, on this machine, in minutes."""
 
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -23,7 +24,9 @@ TIMES = ("2019-02-17T12:00:00Z", "2019-02-18T12:00:00Z")
 
 
 def command(
-    home: Annotated[Path, typer.Option(help="Folder of everything it keeps.")] = Path("serein-demo"),
+    home: Annotated[Path, typer.Option(envvar="SEREIN_HOME", help="Folder of everything it keeps.")] = Path(
+        "serein-demo"
+    ),
     members: Annotated[int, typer.Option(min=2, help="Members of the ensemble.")] = 32,
     preset: Annotated[str, typer.Option(help="fast, balanced or careful.")] = "balanced",
     prior: Annotated[str, typer.Option(help="Prior to start from.")] = "europe",
@@ -78,7 +81,7 @@ def command(
             console.print(f"the service keeps running; open {service.url} and end it with Ctrl-C")
             wait_for_interrupt()
         else:
-            again = f"serein up --home {home} --port {service.url.rpartition(':')[2]}"
+            again = f"serein up --home {shlex.quote(str(home))} --port {service.url.rpartition(':')[2]}"
             console.print(f"The service is stopped; the addresses work again after: [bold]{again}[/bold]")
 
 

@@ -1,9 +1,12 @@
 """`serein osse`: are the settings honest for my network, before I trust them with real observations?"""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 NAME = "osse"
 
@@ -36,7 +39,6 @@ def command(
 
     Example: serein osse --out reports.csv    (reports to submit, made from one draw)
     """
-    import pandas as pd
     from rich.console import Console
     from rich.progress import Progress
 
@@ -50,15 +52,22 @@ def command(
         from models.prior.prior import load_prior
 
         try:
-            the_prior = load_prior(load_card(prior))
+            card = load_card(prior)
+            stations = osse.example_network(card) if network is None else _read(network)
+            if missing := [name for name in COLUMNS if name not in stations]:
+                raise ServiceError(f"{network} lacks the column(s) {', '.join(missing)}")
+            osse.demand(card, stations, when, preset)
         except LookupError as error:
             raise ServiceError(str(error)) from None
-    stations = osse.example_network(the_prior.card) if network is None else pd.read_csv(network)
-    if missing := [name for name in COLUMNS if name not in stations]:
-        raise ServiceError(f"{network} lacks the column(s) {', '.join(missing)}")
+        except (OSError, ValueError) as error:
+            raise ServiceError(str(error)) from None
+        the_prior = load_prior(card)
     if out is not None:
         frame = osse.simulate(the_prior, stations, when, seed)
-        frame[list(REPORT)].to_csv(out, index=False)
+        try:
+            frame[list(REPORT)].to_csv(out, index=False)
+        except OSError as error:
+            raise ServiceError(str(error)) from None
         console.print(f"{len(frame)} reports in {out}; submit them with: serein submit {out}")
         return
     with Progress(console=console) as bar:
@@ -73,7 +82,16 @@ def command(
             seed=seed,
             progress=lambda done: bar.update(task, completed=done),
         )
-    console.print(_table(scores))
+    console.print(_table(scores, draws))
+
+
+def _read(network: Path) -> "pd.DataFrame":
+    import pandas as pd
+
+    try:
+        return pd.read_csv(network)
+    except ValueError as error:
+        raise ValueError(f"{network} cannot be read as CSV: {error}") from None
 
 
 REPORT = (
@@ -90,27 +108,31 @@ REPORT = (
 )
 
 
-def _table(scores: dict[str, dict[str, float]]) -> object:
+FEW_DRAWS = 4
+"""Below so many, chance alone can make an honest ensemble look dishonest, and the other way round."""
+
+
+def _table(scores: dict[str, dict[str, float]], draws: int) -> object:
+    from rich.box import SIMPLE
     from rich.table import Table
 
     from models.observations.display import display_unit
 
     table = Table(
-        "field",
-        "RMSE",
-        "optimal interpolation",
-        "climatology",
-        "spread/skill",
-        "50 % covers",
-        "90 % covers",
-        "verdict",
+        *("field", "RMSE", "optimal\ninterp.", "clima-\ntology", "spread/\nskill"),
+        *("50 %\ncovers", "90 %\ncovers", "verdict"),
         title="Against the known truth, everywhere on the grid",
+        box=SIMPLE,
+        pad_edge=False,
+        padding=(0, 1, 0, 0),
     )
     for channel, row in scores.items():
         unit, size = display_unit(channel.rstrip("0123456789"))
         honest = 0.85 <= row["spread_skill"] <= 1.15 and abs(row["coverage90"] - 0.9) <= 0.05
-        errors = [f"{row[name] / size:.2f} {unit}" for name in ("rmse", "oi_rmse", "climatology_rmse")]
+        errors = [f"{row[name] / size:.2f}" for name in ("rmse", "oi_rmse", "climatology_rmse")]
         shares = [f"{100 * row[name]:.0f} %" for name in ("coverage50", "coverage90")]
         verdict = "[green]honest[/green]" if honest else "[yellow]look closer[/yellow]"
-        table.add_row(channel, *errors, f"{row['spread_skill']:.2f}", *shares, verdict)
+        if draws < FEW_DRAWS:
+            verdict = "more draws"
+        table.add_row(f"{channel}, {unit}", *errors, f"{row['spread_skill']:.2f}", *shares, verdict)
     return table

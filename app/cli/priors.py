@@ -29,10 +29,9 @@ def command(
     if name:
         console.print_json(data=service.get(f"/priors/{name}"))
         return
-    table = Table(
-        "prior", "region", "fields", "every", "valid at", "trained on", title=f"Priors at {service.url}"
-    )
-    for card in service.get("/priors")["priors"]:
+    table = Table("prior", "region", "fields", "every", "valid at", title=f"Priors at {service.url}")
+    cards = service.get("/priors")["priors"]
+    for card in cards:
         state = card["state"]
         lat, lon = state["latitude"], state["longitude"]
         table.add_row(
@@ -42,9 +41,11 @@ def command(
             ", ".join(state["channels"]),
             f"{state['step_hours']:g} h",
             " ".join(f"{hour:02d}" for hour in card["valid_hours"]) + " UTC",
-            "\n".join(origin(card["data"])),
         )
     console.print(table)
+    for card in cards:
+        text = f"[bold]{card['name']}[/bold], trained on: {'; '.join(origin(card['data']))}"
+        console.print(text, soft_wrap=True, highlight=False)  # never cut: attribution is owed in full
 
 
 def origin(data: dict[str, Any]) -> list[str]:

@@ -82,6 +82,49 @@ def lorenz(
     _show(lambda say: board.score(options, say), as_json)
 
 
+Presets = Annotated[str, typer.Option(help="Presets of the sampler to measure.")]
+
+
+@group.command()
+def oracle(
+    members: Annotated[int | None, typer.Option(help="Members of each ensemble: 1024 if not given.")] = None,
+    presets: Presets = "fast,balanced,careful",
+    as_json: Json = False,
+    quick: Quick = False,
+) -> None:
+    """The presets on a Gaussian problem in 1536 dimensions whose posterior is known in closed form.
+
+    Example: serein score oracle --presets fast
+    """
+    from app.scoreboard import oracle as board
+
+    options = board.Options(
+        members=members or (64 if quick else 1024), presets=["fast"] if quick else presets.split(",")
+    )
+    _show(lambda say: board.score(options, say), as_json)
+
+
+@group.command()
+def mixture(
+    members: Annotated[int | None, typer.Option(help="Samples of each problem: 4096 if not given.")] = None,
+    presets: Presets = "fast,balanced,careful",
+    as_json: Json = False,
+    quick: Quick = False,
+) -> None:
+    """The presets where the posterior has several modes whose weights are known.
+
+    Example: serein score mixture --presets balanced
+    """
+    from app.scoreboard import mixture as board
+
+    options = board.Options(
+        members=members or (400 if quick else 4096),
+        presets=["fast", "balanced"] if quick else presets.split(","),
+        problems=1 if quick else 4,
+    )
+    _show(lambda say: board.score(options, say), as_json)
+
+
 def _show(measure: Any, as_json: bool) -> None:
     from rich.console import Console
     from rich.table import Table

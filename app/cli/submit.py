@@ -53,7 +53,8 @@ def command(
 ) -> None:
     """Upload observation files and start an analysis of them.
 
-    FILE is CSV, Parquet, JSON rows or BUFR (SYNOP, TEMP), gzipped or not. Where a file's columns have names
+    FILE is CSV, Parquet, JSON rows or BUFR (SYNOP, TEMP), gzipped or not, up to 128 MiB when unpacked (the
+    service's SEREIN_MAX_UPLOAD_BYTES; split what is larger). Where a file's columns have names
     of their own, --columns says which variable or coordinate each one is, and in which unit; time, position
     and station are recognised by their usual names. For HARP / HIRLAM "vobs" files:
 

@@ -56,6 +56,6 @@ def command(
                 bar.update(tasks[stage], completed=step)
 
             prior = train_prior(settings, data, run, report, tick)
-    except ValueError as error:
+    except (OSError, ValueError) as error:
         raise ServiceError(str(error)) from None
     console.print(f"the prior is in {prior.card.folder}")

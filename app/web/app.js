@@ -5,6 +5,7 @@ import { DIFFERENCE, WeatherMap, roundLimit } from "./map.js";
 
 const FINISHED = ["successful", "failed", "dismissed"];
 const WORDS = { accepted: "waiting", running: "running", successful: "finished", failed: "failed", dismissed: "stopped" };
+const accepted = new Map();          // observations by batch
 let stream = null;                   // the EventSource of the analysis shown
 let shown = null;                    // its id
 let result = null;                   // {maps, extent, observations, coast}: what the map draws from
@@ -14,6 +15,10 @@ let result = null;                   // {maps, extent, observations, coast}: wha
 async function refreshList() {
   try {
     const { jobs } = await fetchJson("/jobs?limit=50");
+    if (jobs.some((job) => job.request.observations?.batches?.some((id) => !accepted.has(id)))) {
+      const { batches } = await fetchJson("/observation-batches?limit=1000");
+      for (const batch of batches) accepted.set(batch.id, batch.counts.accepted);
+    }
     $("jobs").replaceChildren(...jobs.map(listEntry));
     $("jobs-note").textContent = jobs.length ? "" : "No analysis yet.";
   } catch (error) {
@@ -25,10 +30,13 @@ async function refreshList() {
 
 function listEntry(job) {
   const running = !FINISHED.includes(job.status);
+  const { prior, window: span, observations } = job.request;
+  const sent = observations?.batches?.map((id) => accepted.get(id) ?? 0).reduce((sum, n) => sum + n, 0);
   return element("li", {}, element("a", { href: `#${job.jobID}`, "aria-current": job.jobID === shown },
     element("span", { class: "row" }, element("span", { class: "name" }, job.jobID.slice(0, 8)),
       element("span", { class: `badge ${job.status}` }, WORDS[job.status])),
-    element("span", { class: "quiet" }, [job.request.prior, day(job.created)].filter(Boolean).join(", ")),
+    element("span", { class: "quiet" }, [prior, span && [...new Set([span.start, span.end])].map(shortTime).join(" to "),
+      sent !== undefined ? `${sent} observations sent` : observations?.query && "observations by query"].filter(Boolean).join(", ")),
     ...(running ? [element("progress", { max: 100, value: job.progress ?? 0, "aria-label": "Progress" })] : [])));
 }
 
@@ -105,15 +113,16 @@ function showProgress(data) {
   if (data.stage) $("stage").textContent = data.stage;
   if (data.levels) $("level").textContent = `${data.level} of ${data.levels}` + (data.sigma != null ? ` (σ ${Number(data.sigma).toPrecision(3)})` : "");
   if (data.chi2 != null) $("chi2").textContent = data.chi2.toFixed(2);
-  if (data.eta_seconds != null) $("eta").textContent = data.eta_seconds < 90 ? `${Math.round(data.eta_seconds)} s` : `${Math.round(data.eta_seconds / 60)} min`;
+  if (data.eta_seconds === null) $("eta").textContent = "-";
+  else if (data.eta_seconds !== undefined) $("eta").textContent = data.eta_seconds < 90 ? `${Math.round(data.eta_seconds)} s` : `${Math.round(data.eta_seconds / 60)} min`;
 }
 
 async function showResult(id) {
   const base = `/ensembles/${id}`;
-  showDownloads(id);
   const parts = await Promise.allSettled([fetchJson(`${base}/maps/index.json`), fetchJson(`${base}/observations.json`), fetchJson(`${base}/certificate.json`)]);
   if (id !== shown) return;
   const [maps, observations, certificate] = parts.map((part) => part.value);
+  showDownloads(id, maps?.maps ?? []);
   const failed = parts.find((part) => part.status === "rejected");
   if (failed) showProblem({ title: "Some of the result cannot be shown", detail: failed.reason.message });
   if (maps?.maps.length) result = { ...maps, observations: rows(observations), flags: observations?.flags ?? {}, coast: [] };
@@ -209,7 +218,7 @@ function showLegends(scale, limit, marks) {
 
 // Numbers at their places below a colour ramp that goes from `low` to `high`.
 function ticks(id, low, high, step, signed = false) {
-  while ((high - low) / step > 6) step *= 2;
+  while ((high - low) / step > 4) step *= 2;
   const digits = Math.max(0, Math.min(3, -Math.floor(Math.log10(step) + 1e-9)));
   const values = [];
   for (let k = Math.ceil(low / step - 1e-6); k * step <= high + step * 1e-6; k += 1) values.push(k * step);

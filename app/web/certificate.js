@@ -1,6 +1,7 @@
 // What is said of a result beside its map: the certificate, the receipts and where to take it from.
-import { $, element } from "./dom.js";
+import { $, element, shortTime } from "./dom.js";
 
+const FEW = 30;                      // as in the notes of a certificate
 const METHODS = { ensemble: "this ensemble", optimal_interpolation: "optimal interpolation",
   nearest_station: "nearest station", climatology: "climatology" };
 const MEANINGS = [
@@ -38,10 +39,10 @@ function channelTable(name, part, title) {
     element("caption", {}, title === name ? `${name} ` : `${title} (${name}) `, element("span", { class: "quiet" }, `${part.n} observations, ${part.stations} stations`)),
     element("thead", {}, element("tr", {}, ...heads.map((head) => element("th", { scope: "col" }, head)))),
     element("tbody", {}, ...body));
-  return [element("div", { class: "scroll" }, table), ...histogram(name, part.rank_histogram)];
+  return [element("div", { class: "scroll" }, table), ...histogram(name, part.rank_histogram, part.n)];
 }
 
-function histogram(name, ranks) {
+function histogram(name, ranks, n) {
   if (!ranks) return [];
   const top = Math.max(...ranks.counts, 1);
   const bars = ranks.counts.map((count) => {
@@ -51,7 +52,8 @@ function histogram(name, ranks) {
   });
   return [element("div", { class: "flat" },
     element("div", { class: "histogram", role: "img", "aria-label": `Rank histogram of ${name}: ${ranks.counts.join(", ")}` }, ...bars),
-    element("span", { class: "quiet" }, "Rank histogram: where the observations fall among the members. Flat is honest."))];
+    element("span", { class: "quiet" }, "Rank histogram: where the observations fall among the members. " +
+      (n < FEW ? `With only ${n} its shape says nothing.` : "Flat is honest.")))];
 }
 
 export function showReceipts(page) {
@@ -66,7 +68,7 @@ export function showReceipts(page) {
     .map(([word, count]) => element("tr", {}, element("td", {}, String(count)), element("td", {}, word)))));
 }
 
-export function showDownloads(id) {
+export function showDownloads(id, maps) {
   const base = `${location.origin}/ensembles/${id}`;
   $("downloads").hidden = false;
   $("snippet").textContent = `import xarray\nensemble = xarray.open_zarr("${base}/ensemble.zarr")`;
@@ -74,5 +76,7 @@ export function showDownloads(id) {
   $("links").replaceChildren(
     link(`${base}/receipts.parquet`, "receipts.parquet", "what became of every observation, and why"),
     link(`${base}/certificate.json`, "certificate.json", "the scores above, with their definitions"),
+    ...(maps.length ? [element("li", {}, "maps as PNG:", ...maps.flatMap((map) =>
+      [" ", element("a", { href: `${base}/maps/${map.name}` }, `${map.channel} ${map.quantity} ${shortTime(map.time)}`), ","]).slice(0, -1))] : []),
     element("li", {}, element("code", {}, `serein fetch ${id}`), " everything, with checksums verified"));
 }

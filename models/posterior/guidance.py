@@ -39,9 +39,13 @@ class Guided:
         chi2: mean over members and observations of the squared misfit of the *unguided* expectation, in
             R + J V J^T: 1 where prior, observations and their errors agree. None without observations.
         residual: largest relative residual of the linear solve among the members; None if none was needed.
+        unguided: E[z | z_sigma], (N, *shape).
+        misfit: y - H(Dec(unguided)), (N, p).
     """
 
     mean: Tensor
+    unguided: Tensor
+    misfit: Tensor | None = None
     weights: Tensor | None = None
     chi2: float | None = None
     residual: float | None = None
@@ -85,12 +89,14 @@ class _Step:
     def guided(self, correction: Tensor, weights: Tensor, residual: float | None = None) -> Guided:
         """The denoised batch corrected by `correction` (N, size)."""
         mean = self.denoised + correction.reshape(self.denoised.shape).to(self.denoised)
-        return Guided(mean, weights, float((self.misfit * weights).mean()), residual)
+        chi2 = float((self.misfit * weights).mean())
+        return Guided(mean, self.denoised, self.misfit, weights, chi2, residual)
 
 
 def _unguided(posterior: Posterior, z: Tensor, sigma: float) -> Guided:
     with torch.no_grad():
-        return Guided(posterior.denoiser(z, sigma))
+        denoised = posterior.denoiser(z, sigma)
+    return Guided(denoised, denoised)
 
 
 @dataclass(frozen=True)

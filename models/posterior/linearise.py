@@ -26,17 +26,18 @@ def dense(
 ) -> LinearObservations:
     """With the Jacobian as a matrix, float64.
 
-    One vector-Jacobian product per observation and state it reads, `chunk` at a time: the decoder knows no
-    time, so a state's latents only matter to that state.
+    One vector-Jacobian product per observation and state it reads, `chunk` at a time, each from a copy of the
+    state of its own: the decoder knows no time, so a state's latents only matter to that state.
     """
     jacobian = torch.zeros(len(operator.index), *mean.shape, dtype=torch.float64)
     for position, state in enumerate(mean):
         rows, own = operator.of_state(position)
-        for part in torch.eye(len(rows)).split(chunk) if len(rows) else ():
-            copies = state.expand(len(part), *state.shape)
-            at = Jacobian(lambda z, own=own: own(prior.decode(z)[:, None]), copies)  # type: ignore[misc]
-            jacobian[rows[: len(part)], position] = at.pull(part).double()
-            rows = rows[len(part) :]
+        if not len(rows):
+            continue
+        for here, part in zip(rows.split(chunk), own.split(chunk), strict=True):
+            copies = state.expand(len(here), *state.shape)
+            at = Jacobian(lambda z, part=part: part.each(prior.decode(z)[:, None]), copies)  # type: ignore[misc]
+            jacobian[here, position] = at.pull(torch.ones(len(here))).double()
     background = operator(prior.decode(mean)).double()
     return LinearObservations(value, error, background, prior.climatology, jacobian.flatten(1))
 

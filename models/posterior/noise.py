@@ -26,8 +26,8 @@ class Noise(Protocol):
     def states(self, level: int, shape: Sequence[int]) -> Tensor:
         """For windows of `shape` (L, ...) at a noise level, (N, *shape)."""
 
-    def errors(self, count: int) -> Tensor:
-        """For the errors of observations, (N, count)."""
+    def errors(self, count: int, level: int = OBSERVATIONS) -> Tensor:
+        """For what has no place in time, the errors of observations first of all, (N, count)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,9 +53,9 @@ class CounterNoise:
             np.stack([[self._draw(shape[1:], m, level, hour) for hour in hours] for m in self.members])
         )
 
-    def errors(self, count: int) -> Tensor:
+    def errors(self, count: int, level: int = OBSERVATIONS) -> Tensor:
         """(N, count), float32."""
-        return torch.from_numpy(np.stack([self._draw((count,), m, OBSERVATIONS, 0) for m in self.members]))
+        return torch.from_numpy(np.stack([self._draw((count,), m, level, 0) for m in self.members]))
 
     def _draw(self, shape: Sequence[int], member: int, level: int, hour: int) -> np.ndarray:
         counter = np.array(  # the first word counts the draws

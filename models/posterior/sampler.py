@@ -25,6 +25,7 @@ from torch import Tensor
 
 from models.posterior.guidance import Guidance, Guided, MomentMatching
 from models.posterior.noise import START, Noise
+from models.posterior.particles import sample_particles
 from models.posterior.posterior import Posterior
 
 DELTA = 0.3  # of corrections
@@ -41,6 +42,8 @@ class Preset:
         stochastic: SDE or ODE.
         iterations, warm: of the linear solve (`models.posterior.guidance.MomentMatching`).
         corrections: Langevin steps per level.
+        particles: of each member; more than one makes the sampler right where moment matching is not, at so
+            many times the cost (`models.posterior.particles`; always the SDE, without corrections).
     """
 
     steps: int
@@ -50,6 +53,7 @@ class Preset:
     iterations: int = 1
     warm: bool = False
     corrections: int = 0
+    particles: int = 1
 
     @property
     def levels(self) -> list[float]:
@@ -99,6 +103,12 @@ def sample(
         FloatingPointError: the iteration diverged; names the level.
     """
     guide, levels = guidance or preset.guidance, preset.levels
+    if preset.particles > 1:
+
+        def told(i: int, chi2: float | None, residual: float | None) -> None:
+            progress(Progress(i + 1, len(levels), levels[i], chi2, residual))
+
+        return sample_particles(posterior, levels, preset.particles, noise, guide, told)
     seen, shape = posterior.gaussian, posterior.mean.shape
     weights: Tensor | None = None
 

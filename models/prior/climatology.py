@@ -79,7 +79,13 @@ class Climatology(nn.Module):
 
     def fit(self, windows: Tensor) -> None:
         """Maximum likelihood modes, variances and floor from anomalies (N, L, K, h, w), N > rank."""
-        self._set(*_principal(windows.flatten(1).double()))
+        flat = windows.flatten(1).double()
+        self.set_covariance(flat.T @ flat / len(flat))
+
+    def set_covariance(self, covariance: Tensor) -> None:
+        """The nearest modes, variances and floor to a covariance (size, size)."""
+        values, vectors = torch.linalg.eigh(covariance.double())
+        self._set(values.flip(0), vectors.flip(1))
 
     def _set(self, values: Tensor, vectors: Tensor) -> None:
         """From all variances, descending (size,), and directions (size, size)."""

@@ -103,7 +103,7 @@ class SpaceTimeTransformer(nn.Module):
 class Denoiser(nn.Module):
     """D(z, sigma): windows with noise -> the expectation of the window without."""
 
-    def __init__(self, climatology: Climatology, network: SpaceTimeTransformer) -> None:
+    def __init__(self, climatology: Climatology, network: nn.Module) -> None:
         super().__init__()
         self.climatology = climatology
         self.network = network

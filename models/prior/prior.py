@@ -12,6 +12,7 @@ from torch import Tensor
 from models.prior.autoencoder import Autoencoder
 from models.prior.card import PriorCard
 from models.prior.climatology import Climatology
+from models.prior.convolution import ConvolutionalNetwork
 from models.prior.denoiser import Denoiser, SpaceTimeTransformer
 
 
@@ -48,7 +49,12 @@ def build(card: PriorCard, architecture: dict[str, Any]) -> Prior:
     state, shape = card.state, architecture["autoencoder"]
     autoencoder = Autoencoder(len(state.channels), state.grid.shape, **shape, periodic=state.grid.periodic)
     climatology = Climatology(card.window, autoencoder.latent_shape, architecture["rank"])
-    network = SpaceTimeTransformer(card.window, autoencoder.latent_shape, **architecture["denoiser"])
+    network: SpaceTimeTransformer | ConvolutionalNetwork
+    sizes = {k: v for k, v in architecture["denoiser"].items() if k != "kind"}
+    if architecture["denoiser"].get("kind") == "convolution":
+        network = ConvolutionalNetwork(autoencoder.latent_shape, **sizes)
+    else:
+        network = SpaceTimeTransformer(card.window, autoencoder.latent_shape, **sizes)
     return Prior(card, autoencoder.eval(), Denoiser(climatology, network).eval())
 
 

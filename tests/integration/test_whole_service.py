@@ -17,7 +17,7 @@ import psutil
 import pytest
 import xarray as xr
 
-from models.testing import save_gaussian_prior
+from models.testing.toy import save_gaussian_prior
 
 START, END = "2019-02-17T12:00:00Z", "2019-02-18T12:00:00Z"
 

@@ -7,7 +7,7 @@ import pytest
 from models.analysis import Analysis, prepare, sample, verify
 from models.observations.flags import Flag
 from models.osse import example_network, observe
-from models.testing import gaussian_prior
+from models.testing.toy import gaussian_prior
 
 TIMES = pd.date_range("2019-02-17T12:00Z", periods=2, freq="24h")
 

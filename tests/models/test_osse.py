@@ -6,7 +6,7 @@ import pytest
 
 from models.analysis import Analysis
 from models.osse import check, compare, example_network, observe, simulate, summary, truth
-from models.testing import gaussian_prior
+from models.testing.toy import gaussian_prior
 
 TIMES = pd.date_range("2019-02-17T12:00Z", periods=2, freq="24h")
 

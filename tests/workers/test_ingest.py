@@ -5,7 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.observations.flags import Flag
+from models.observations.quality.domain import domain
 from models.observations.table import COLUMNS
+from models.prior.card import load_card
 from workers.decoders import MalformedBatch
 from workers.ingest import ingest
 
@@ -96,6 +98,12 @@ def test_a_table_without_values_is_an_empty_batch(lines):
     assert found.counts["received"] == found.counts["accepted"] == 0
     assert len(found.receipts) == 0
     assert "row" in found.receipts
+    assert found.notes[-1] == "the file holds no observations"
+
+
+def test_a_list_without_rows_is_an_empty_batch_like_a_header_without_lines():
+    found = ingest(b"[]", "application/json", received_at=NOW)
+    assert (found.counts["received"], found.notes) == (0, ("the file holds no observations",))
 
 
 def test_a_malformed_file_is_refused_as_a_whole():
@@ -118,3 +126,16 @@ def test_real_reports_are_accepted_but_for_the_impossible(shared_data):
     ]
     assert bad["row"].tolist() == [43_821]
     np.testing.assert_allclose(found.accepted["longitude"].abs().max(), 180, atol=1)
+
+
+def test_a_real_high_resolution_sounding_counts_for_its_nominal_hour(shared_data):
+    now = pd.Timestamp("2025-02-23T14:00Z")
+    levels = ingest(shared_data / "observations" / "bufr" / "temp_hires.bufr", received_at=now).accepted
+    levels = levels[levels["pressure"].isin([50_000.0, 85_000.0]) & levels["variable"].isin(["z", "t"])]
+    card = load_card("europe")
+    noon, tolerance = (
+        pd.DatetimeIndex(["2025-02-23T12:00Z"]),
+        pd.Timedelta(card.time_tolerance_minutes, "min"),
+    )
+    out = domain(levels, card.state.grid, noon, tolerance)
+    assert len(out) == 4 and (out["qc"] == Flag.PASS).all()

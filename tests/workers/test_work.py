@@ -16,10 +16,11 @@ from tests.workers import toy
 from workers import steps
 from workers.database.engine import clock
 from workers.database.rows import Job, NewStep, StepRef
+from workers.database.tables import jobs as job_table
 from workers.database.tables import steps as table
 from workers.services import Services
 from workers.steps.step import Step
-from workers.store.objects import commit_key, create_only, read_commit
+from workers.store.objects import attempt_key, commit_key, create_only, exists, put_json, read_commit
 from workers.sweep import sweep
 from workers.work import work_on
 
@@ -193,3 +194,48 @@ def test_a_broker_that_is_away_fails_no_submission(services: Services) -> None:
     shutil.rmtree(services.settings.home / "broker")
     services.bell.ring([StepRef(job.id, 1, "prepare")])
     assert services.sweeps.to_ring(60) == [StepRef(job.id, 1, "prepare")]  # still to be rung
+
+
+def test_files_of_attempts_that_came_to_nothing_are_removed_a_day_after_their_job(services: Services) -> None:
+    retried, failed, running = submit(services, error="store"), submit(services), submit(services)
+    for job in (retried, failed):
+        put_json(services.store, attempt_key(job.id, 1, "left.json"), {})
+    put_json(services.store, attempt_key(failed.id, 10, "other.json"), {})
+    put_json(services.store, attempt_key(running.id, 1, "made.json"), {})
+    claim = services.steps.claim(StepRef(failed.id, 1, "prepare"), "w1")
+    assert claim is not None
+    services.steps.fail(claim, {"detail": "no"})
+    held = services.steps.claim(StepRef(running.id, 1, "prepare"), "w1")
+    assert held is not None
+    (services.settings.home / "toy.json").write_text(json.dumps({"error": "store"}))
+    for name in ("prepare", "sample-000"):
+        work_on(services, StepRef(retried.id, 1, name), "w1")
+    for name in ("prepare", "sample-000", "sample-001", "publish"):
+        work_on(services, StepRef(retried.id, 2, name), "w1")
+    assert found(services, retried).result_attempt == 2
+    sweep(services)
+    assert exists(services.store, attempt_key(failed.id, 1, "left.json"))  # not yet
+    with services.jobs.engine.begin() as c:
+        long_ago = clock(c) - timedelta(hours=25)
+        c.execute(update(job_table).where(job_table.c.finished.is_not(None)).values(finished=long_ago))
+    sweep(services)
+    for gone in (attempt_key(retried.id, 1, "left.json"), attempt_key(failed.id, 1, "left.json")):
+        assert not exists(services.store, gone)
+    for kept in (
+        attempt_key(retried.id, 2, "sample-000.json"),
+        attempt_key(running.id, 1, "made.json"),
+        attempt_key(failed.id, 10, "other.json"),
+    ):
+        assert exists(services.store, kept)
+    assert services.sweeps.fruitless(24) == []
+
+
+def test_what_a_marker_names_is_never_removed(services: Services) -> None:
+    job = submit(services, error="bug")
+    put_json(services.store, attempt_key(job.id, 1, "made.json"), {})
+    create_only(services.store, commit_key(job.id), {"attempt": 1, "manifest": []})
+    services.jobs.dismiss(job.id)
+    with services.jobs.engine.begin() as c:
+        c.execute(update(job_table).values(finished=clock(c) - timedelta(hours=25)))
+    sweep(services)
+    assert exists(services.store, attempt_key(job.id, 1, "made.json"))

@@ -6,7 +6,7 @@ answered no; the attempt number is the fencing token. Two claims of one step can
 """
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Engine, and_, func, select, update
@@ -98,11 +98,8 @@ class StepBook:
                 raise Cancelled(claim.job_id)
             now = clock(c)
             percent = max(job.progress, self._percent(c, claim, fraction))
-            of_attempt = and_(steps.c.job_id == claim.job_id, steps.c.attempt == claim.attempt)
-            began = c.execute(select(func.min(steps.c.started)).where(of_attempt)).scalar_one()
-            elapsed = (now - began).total_seconds()
-            eta = round(elapsed * (100 - percent) / percent) if percent > PREPARED else None
             set_job(c, claim.job_id, now, progress=percent)
+            eta = self._eta(c, claim, fraction, now)
             told = {"step": claim.name, "progress": percent, "eta_seconds": eta, **data}
             append_event(c, claim.job_id, "progress", told, now)
 
@@ -179,9 +176,22 @@ class StepBook:
             return int(PREPARED * fraction)
         if claim.kind == "publish":
             return int(SAMPLED + (99 - SAMPLED) * fraction)
+        sampled, _ = self._sampled(c, claim, fraction)
+        return int(PREPARED + (SAMPLED - PREPARED) * sampled)
+
+    def _sampled(self, c: Connection, claim: Claim, fraction: float) -> tuple[float, datetime | None]:
+        """The share of the members that is sampled, and when the first block was begun."""
         sampling = and_(
             steps.c.job_id == claim.job_id, steps.c.attempt == claim.attempt, steps.c.kind == "sample"
         )
         done = func.count().filter(steps.c.state == "done")
-        total, finished = c.execute(select(func.count(), done).select_from(steps).where(sampling)).one()
-        return int(PREPARED + (SAMPLED - PREPARED) * min((finished + fraction) / max(total, 1), 1.0))
+        query = select(func.count(), done, func.min(steps.c.started)).select_from(steps).where(sampling)
+        total, finished, began = c.execute(query).one()
+        return min((finished + fraction) / max(total, 1), 1.0), began
+
+    def _eta(self, c: Connection, claim: Claim, fraction: float, now: datetime) -> int | None:
+        """Seconds until all members are sampled, at the pace so far; None before and after that."""
+        sampled, began = self._sampled(c, claim, fraction)
+        if claim.kind != "sample" or began is None or sampled == 0:
+            return None
+        return round((now - began).total_seconds() * (1 - sampled) / sampled)

@@ -6,7 +6,7 @@ Everything here may be done at any time, by any number of sweepers at once, and 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from sqlalchemy import ColumnElement, Connection, Engine, and_, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, and_, delete, or_, select, update
 
 from workers.database.engine import clock, reading
 from workers.database.rows import UNFINISHED, StepRef
@@ -108,6 +108,24 @@ class SweepBook:
         )
         with reading(self.engine) as c:
             return list(c.execute(query).scalars())
+
+    def fruitless(self, after_hours: float, limit: int = 16) -> list[tuple[str, int]]:
+        """(job, attempt) of attempts without a result whose job ended at least `after_hours` ago."""
+        with reading(self.engine) as c:
+            no_result = or_(jobs.c.result_attempt.is_(None), steps.c.attempt != jobs.c.result_attempt)
+            query = (
+                select(steps.c.job_id, steps.c.attempt)
+                .distinct()
+                .join(jobs, steps.c.job_id == jobs.c.id)
+                .where(jobs.c.finished < clock(c) - timedelta(hours=after_hours), no_result)
+                .limit(limit)
+            )
+            return [(row.job_id, row.attempt) for row in c.execute(query)]
+
+    def forget(self, job_id: str, attempt: int) -> None:
+        """Strike out the steps of an attempt whose files are removed."""
+        with self.engine.begin() as c:
+            c.execute(delete(steps).where(steps.c.job_id == job_id, steps.c.attempt == attempt))
 
 
 def _silent(now: datetime, dead: str | None) -> ColumnElement[bool]:

@@ -156,4 +156,4 @@ def _notes(silent: int, refused: dict[int, str]) -> Iterator[str]:
     if silent:
         yield f"{silent} reports hold no pressure, temperature, humidity or wind"
     if refused:
-        yield f"{len(refused)} messages were refused"
+        yield f"{len(refused)} message{' was' if len(refused) == 1 else 's were'} refused"

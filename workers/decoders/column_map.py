@@ -86,6 +86,8 @@ def _mapped(found: Layout, header: Sequence[str], column: str, meaning: Any) -> 
             field=column,
         )
     try:
+        if not all(isinstance(meaning.get(key, ""), str) for key in ("variable", "coordinate", "unit")):
+            raise ValueError("variable, coordinate and unit are each one text")
         if "variable" in meaning:
             found.variables.append(_variable(column, meaning))
             return
@@ -97,7 +99,7 @@ def _mapped(found: Layout, header: Sequence[str], column: str, meaning: Any) -> 
         if "unit" in meaning:
             found.units[name] = conversion(_UNITS.get(name, {}), meaning["unit"], name)
         found.coordinates[name] = column
-    except (TypeError, ValueError) as error:
+    except (OverflowError, TypeError, ValueError) as error:
         raise MalformedBatch(f"column map of {column!r}: {error}", field=column) from error
 
 

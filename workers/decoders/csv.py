@@ -34,10 +34,25 @@ def decode_csv(content: bytes, columns: ColumnMap | None = None) -> Decoded:
             convert_options=arrow.ConvertOptions(column_types=dict.fromkeys(names, pa.string())),
         )
     except (pa.ArrowInvalid, pa.ArrowKeyError) as error:
+        _demand_utf8(content, names, separator)
         raise MalformedBatch(f"this is not readable as CSV: {error}") from error
     unread = {row.number - 1: f"{row.actual_columns} fields in {len(names)} columns" for row in uneven}
     numbers = np.setdiff1d(np.arange(1, table.num_rows + len(unread) + 1), list(unread))
     return observations(table.to_pandas().set_index(pd.Index(numbers)), columns, unread)
+
+
+def _demand_utf8(content: bytes, names: list[str], separator: str) -> None:
+    """Raises MalformedBatch, naming row and field, where the text is not UTF-8."""
+    try:
+        content.decode()
+    except UnicodeDecodeError as error:
+        *before, line = content[: error.start].splitlines(keepends=True) or [b""]
+        row = sum(1 for earlier in before if earlier.strip())  # the header is row 0, blank lines are none
+        field = names[min(len(next(csv.reader([line.decode()], delimiter=separator), [""])), len(names)) - 1]
+        byte = content[error.start]
+        raise MalformedBatch(
+            f"row {row}, {field}: the byte {byte:#04x} is not UTF-8 text; save the file as UTF-8", row, field
+        ) from error
 
 
 def _header(content: bytes) -> tuple[list[str], str]:

@@ -24,3 +24,7 @@ class MalformedBatch(Exception):
     def __init__(self, detail: str, row: int | None = None, field: str | None = None) -> None:
         super().__init__(detail)
         self.detail, self.row, self.field = detail, row, field
+
+
+class TooLarge(MalformedBatch):
+    """More than may be read at once."""

@@ -11,7 +11,7 @@ import pandas as pd
 
 from models.observations.flags import Flag
 from models.observations.table import USES
-from models.observations.variables import VARIABLES, to_si
+from models.observations.variables import to_si
 from workers.decoders.column_map import ColumnMap, Layout, layout
 from workers.decoders.decoded import Decoded, MalformedBatch
 
@@ -31,7 +31,7 @@ def observations(
         unread: rows the file's parser could not split into cells, with the reason.
 
     Raises:
-        MalformedBatch: a needed column is absent, or a variable, unit or column is unknown.
+        MalformedBatch: a needed column is absent, or the column map names what is unknown.
     """
     where = layout([str(name) for name in table.columns], columns)
     table = table.set_axis([str(name) for name in table.columns], axis=1)
@@ -55,7 +55,7 @@ def _coordinates(table: pd.DataFrame, where: Layout) -> tuple[pd.DataFrame, pd.S
             continue
         if name in ("time", "received_at"):
             out[name], wrong = _times(cells, column)
-            complaint = " is not a time such as 2019-02-17T12:00:00Z: "
+            complaint = " is not a time such as 2019-02-17T12:00:00Z, in the years 1678 to 2261: "
         else:
             scale, offset = where.units.get(name, (1.0, 0.0))
             numbers, wrong = _numbers(cells)
@@ -103,8 +103,8 @@ def _long(reports: pd.DataFrame, reasons: pd.Series) -> pd.DataFrame:
         try:
             scale[rows], offset[rows] = to_si(variable, unit)
         except ValueError as error:
-            field = "unit" if variable in VARIABLES else "variable"
-            raise MalformedBatch(str(error), row=int(out["row"].iloc[rows[0]]), field=field) from error
+            why = out["reason"].iloc[rows]
+            out.iloc[rows, out.columns.get_loc("reason")] = why.where(why != "", str(error))
     out["value"] = scale * out["value"].to_numpy() + offset
     if "error" in out:
         out["error"] = np.abs(scale) * out["error"].to_numpy()

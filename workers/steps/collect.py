@@ -1,40 +1,56 @@
 """The observations of a job: the rows of its batches, or of all batches that its query touches."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import pandas as pd
 
+from models.observations.flags import Flag
 from models.observations.quality.bounds import inside
 from models.observations.quality.duplicates import duplicates
 from models.observations.table import COLUMNS, canonical_order, empty
+from workers.database.batch_book import Batch
 from workers.services import Services
 from workers.steps.step import StepFailed
 from workers.store.objects import get_parquet
 
 
-def collect(services: Services, observations: dict[str, Any]) -> pd.DataFrame:
-    """The observation table for `{"batches": [...]}` or `{"query": {...}}`; empty if neither is given.
-
-    A report that came in several batches counts once: of equal rows one is kept, of differing reports of the
-    same thing all but the best are flagged DUPLICATE.
+def chosen(services: Services, observations: dict[str, Any]) -> list[Batch]:
+    """The batches that `{"batches": [...]}` names or `{"query": {...}}` touches; none if neither is given.
 
     Raises:
         StepFailed: a batch is gone.
     """
-    frames = {}
     if query := observations.get("query"):
         start, end = (datetime.fromisoformat(query[name]) for name in ("start", "end"))
-        for batch in services.batches.overlapping(start, end, query.get("bbox")):
-            assert batch.observations_key is not None  # noqa: S101 - `overlapping` asks for it
-            frames[batch.id] = select(get_parquet(services.store, batch.observations_key), query)
+        return services.batches.overlapping(start, end, query.get("bbox"))
+    found = []
     for name in observations.get("batches") or []:
-        found = services.batches.get(name)
-        if found is None:
+        batch = services.batches.get(name)
+        if batch is None:
             raise StepFailed("A batch is gone", f"there is no batch {name!r} any more")
-        if found.observations_key is not None:
-            frames[name] = get_parquet(services.store, found.observations_key)
+        found.append(batch)
+    return found
+
+
+def collect(
+    services: Services, batches: Sequence[Batch], query: dict[str, Any] | None = None
+) -> pd.DataFrame:
+    """The observation table of the batches, with `batch` and `row`: where each line was sent.
+
+    A report that came in several batches counts once: of equal rows one is kept, of differing reports of the
+    same thing all but the best are flagged DUPLICATE.
+    """
+    frames = {}
+    for batch in batches:
+        if batch.observations_key is None:
+            continue
+        frame = get_parquet(services.store, batch.observations_key)
+        sent = get_parquet(services.store, batch.receipts_key)
+        row = sent[sent["qc"] == Flag.PASS].set_index("obs_id")["row"]
+        frame = frame.assign(row=frame["obs_id"].map(row))
+        frames[batch.id] = select(frame, query) if query else frame
     return merge(frames)
 
 
@@ -45,12 +61,12 @@ def merge(batches: Mapping[str, pd.DataFrame]) -> pd.DataFrame:
     batch first by name, the other row's gets "@" and the name of its batch.
     """
     if not batches:
-        return empty()
-    rows = pd.concat([batches[name].assign(_batch=name) for name in sorted(batches)], ignore_index=True)
+        return empty().assign(batch=pd.Series(dtype="str"), row=pd.Series(dtype="int64"))
+    rows = pd.concat([batches[name].assign(batch=name) for name in sorted(batches)], ignore_index=True)
     rows = rows.drop_duplicates([name for name in COLUMNS if name != "received_at"])
     while (taken := rows["obs_id"].duplicated()).any():
-        rows["obs_id"] = rows["obs_id"].where(~taken, rows["obs_id"] + "@" + rows["_batch"])
-    return duplicates(canonical_order(rows.drop(columns="_batch")))
+        rows["obs_id"] = rows["obs_id"].where(~taken, rows["obs_id"] + "@" + rows["batch"])
+    return duplicates(canonical_order(rows))
 
 
 def select(frame: pd.DataFrame, query: dict[str, Any]) -> pd.DataFrame:

@@ -51,6 +51,12 @@ def attempt_key(job_id: str, attempt: int, name: str = "") -> str:
     return f"ensembles/{job_id}/a{attempt}/{name}".rstrip("/")
 
 
+def remove_attempt(store: ObjectStore, job_id: str, attempt: int) -> None:
+    """Remove everything an attempt has made."""
+    for page in obstore.list(store, attempt_key(job_id, attempt) + "/"):
+        obstore.delete(store, [meta["path"] for meta in page])
+
+
 def commit_key(job_id: str) -> str:
     """The marker that publishes a job's result."""
     return f"ensembles/{job_id}/COMMIT.json"

@@ -3,8 +3,11 @@
 With departures d ~ N(0, S), S = H P H^T + R, the prediction of one observation from all the others needs
 no refitting (Dubrule 1983): with Q = S^-1 and g = Q d, the leave-one-out residual is r_i = g_i / Q_ii with
 variance 1 / Q_ii, and for a block b of observations r_b = Q_bb^-1 g_b with covariance Q_bb^-1. The block here
-is the station: its own other reports share its fault and are no witnesses. The worst row is removed first (a
-rank-one update of Q) and the rest judged anew, so that one bad report does not condemn its neighbours.
+is the station: its own other reports share its fault and are no witnesses. The worst row is removed first (an
+update of Q) and the rest judged anew, so that one bad report does not condemn its neighbours; of many, a few
+go at once that have next to nothing to do with each other.
+
+Large groups are cut into neighbourhoods: the work grows with the number of observations, not with its cube.
 """
 
 from collections.abc import Callable
@@ -20,6 +23,15 @@ from models.observations.stations import station_keys
 from models.observations.variables import channel_names
 
 Array = NDArray[np.float64]
+
+MOST = 500
+"""Rows judged together: neighbours enough, and a few seconds' work at worst."""
+
+AT_ONCE = 0.02
+"""Share of the rows that may be removed in one round, but at least one row."""
+
+UNRELATED = 0.1
+"""Partial correlation below which removing one of two rows hardly changes the verdict on the other."""
 
 
 def buddy(
@@ -38,7 +50,7 @@ def buddy(
     Args:
         frame: observation table, n rows.
         departure: y - H(m), SI, (n,).
-        covariance: gives S = H P H^T + R, SI, (m, m), for m row positions; O(m^3) per channel and time.
+        covariance: gives S = H P H^T + R, SI, (m, m), for m row positions, at most MOST.
         time_index: analysis time each row belongs to, (n,).
         k: how many standard deviations of the leave-one-out residual are believed.
         support: share of a row's variance its neighbours must explain to be heard (0 to 1).
@@ -49,8 +61,9 @@ def buddy(
     positions = pd.Series(np.arange(len(frame)))[usable(frame).to_numpy()]
     flagged = np.zeros(len(frame), dtype=bool)
     reasons = np.full(len(frame), "", dtype=object)
-    for _, group in positions.groupby([key[positions.to_numpy()] for key in keys]):
-        rows = group.to_numpy()
+    places = frame[["latitude", "longitude"]].to_numpy()
+    groups = positions.groupby([key[positions.to_numpy()] for key in keys])
+    for rows in (part for _, group in groups for part in neighbourhoods(group.to_numpy(), places)):
         worst = outliers(covariance(rows), d[rows], stations[rows], k, support)
         for i, (residual, std) in worst.items():
             row = rows[i]
@@ -62,6 +75,17 @@ def buddy(
                 f"more than {k:g} standard deviations"
             )
     return mark(frame, flagged, Flag.BUDDY, reasons)
+
+
+def neighbourhoods(rows: NDArray[np.int64], places: Array) -> list[NDArray[np.int64]]:
+    """`rows` cut in halves across their longer side until none has more than MOST; `places` is (n, 2)."""
+    if len(rows) <= MOST:
+        return [rows]
+    here = places[rows]
+    side = int(np.argmax(np.ptp(here, axis=0)))
+    ordered = rows[np.argsort(here[:, side], kind="stable")]
+    halves = np.array_split(ordered, 2)
+    return [part for half in halves for part in neighbourhoods(half, places)]
 
 
 def outliers(
@@ -86,15 +110,28 @@ def outliers(
     while left.size > 1:
         residual, std = leave_station_out(precision, weighted, stations[left])
         ratio = np.where(std <= np.sqrt(1 - support) * alone[left], np.abs(residual) / std, 0.0)
-        j = int(np.argmax(ratio))
+        out = _worst(ratio, precision, k)
+        if not out.size:
+            break
+        removed |= {int(left[j]): (float(residual[j]), float(std[j])) for j in out}
+        keep = np.setdiff1d(np.arange(left.size), out)
+        gain = np.linalg.solve(precision[np.ix_(out, out)], precision[np.ix_(out, keep)]).T
+        weighted = weighted[keep] - gain @ weighted[out]
+        precision = precision[np.ix_(keep, keep)] - gain @ precision[np.ix_(out, keep)]
+        left = left[keep]
+    return removed
+
+
+def _worst(ratio: Array, precision: Array, k: float) -> NDArray[np.int64]:
+    """Rows beyond `k` to be removed in this round, worst first."""
+    scale = np.sqrt(np.diag(precision))
+    out: list[int] = []
+    for j in np.argsort(-ratio, kind="stable")[: max(1, int(AT_ONCE * ratio.size))]:
         if ratio[j] <= k:
             break
-        removed[int(left[j])] = float(residual[j]), float(std[j])
-        weighted = np.delete(weighted - precision[:, j] * weighted[j] / precision[j, j], j)
-        precision = precision - np.outer(precision[:, j], precision[j]) / precision[j, j]
-        precision = np.delete(np.delete(precision, j, axis=0), j, axis=1)
-        left = np.delete(left, j)
-    return removed
+        if (np.abs(precision[j, out]) <= UNRELATED * scale[j] * scale[out]).all():
+            out.append(int(j))
+    return np.array(out, dtype=np.int64)
 
 
 def leave_station_out(

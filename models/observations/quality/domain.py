@@ -10,17 +10,23 @@ from models.observations.flags import Flag, mark
 from models.observations.variables import channel_names
 from models.state.grid import Grid
 
+SOUNDINGS = ("TEMP", "PILOT")
+ASCENT = pd.Timedelta(minutes=90)
+"""Balloons for HH UTC leave from HH - 75 min on and rise for up to two hours (docs/decisions/0005)."""
 
-def analysis_index(time: pd.Series, times: pd.DatetimeIndex, tolerance: pd.Timedelta) -> NDArray[np.int64]:
+
+def analysis_index(
+    frame: pd.DataFrame, times: pd.DatetimeIndex, tolerance: pd.Timedelta
+) -> NDArray[np.int64]:
     """Position in `times` of the analysis time nearest to each observation, -1 beyond the tolerance.
 
     Args:
-        time: observation times, UTC.
+        frame: observation table; its columns `time` and `kind` count.
         times: analysis times, UTC, ascending; halfway between two, the earlier counts.
-        tolerance: largest distance, inclusive.
+        tolerance: largest distance, inclusive; of soundings at least `ASCENT`.
     """
-    index, distance = _nearest(time, times)
-    return np.where(distance <= tolerance.value, index, -1)
+    index, distance = _nearest(frame["time"], times)
+    return np.where(distance <= _allowed(frame, tolerance), index, -1)
 
 
 def domain(frame: pd.DataFrame, grid: Grid, times: pd.DatetimeIndex, tolerance: pd.Timedelta) -> pd.DataFrame:
@@ -30,7 +36,8 @@ def domain(frame: pd.DataFrame, grid: Grid, times: pd.DatetimeIndex, tolerance: 
         frame: observation table.
         grid: the prior's grid.
         times: analysis times, UTC, ascending.
-        tolerance: how far from an analysis time an observation still counts for it.
+        tolerance: how far from an analysis time an observation still counts for it; of soundings at least
+            `ASCENT`.
     """
     lat, lon = frame["latitude"].to_numpy(), frame["longitude"].to_numpy()
     area = "the globe" if grid.periodic else _area(grid)
@@ -41,15 +48,16 @@ def domain(frame: pd.DataFrame, grid: Grid, times: pd.DatetimeIndex, tolerance: 
         reasons[i] = f"{where} is outside the prior's area, {area}"
     out = mark(frame, outside, Flag.DOMAIN, reasons)
     index, distance = _nearest(frame["time"], times)
-    never = (index < 0) | (distance > tolerance.value)
-    allowed = f"{tolerance.total_seconds() / 60:g} min are allowed"
+    allowed = _allowed(frame, tolerance)
+    never = (index < 0) | (distance > allowed)
     reasons = np.full(len(frame), "no analysis time to belong to", dtype=object)
     clock = frame["time"].dt.strftime("%Y-%m-%d %H:%MZ").to_numpy(dtype=object)
     nearest = times.strftime("%Y-%m-%d %H:%MZ")
     for i in np.flatnonzero(never & ~outside & (index >= 0)):
         minutes = distance[i] / 6e10
         reasons[i] = (
-            f"{clock[i]} is {minutes:.0f} min from the nearest analysis time, {nearest[index[i]]}; {allowed}"
+            f"{clock[i]} is {minutes:.0f} min from the nearest analysis time, {nearest[index[i]]}; "
+            f"{allowed[i] / 6e10:g} min are allowed"
         )
     return mark(out, never, Flag.DOMAIN, reasons)
 
@@ -59,6 +67,11 @@ def known_channels(frame: pd.DataFrame, channels: Collection[str]) -> pd.DataFra
     names = channel_names(frame)
     reason = "the prior has no " + names + "; it holds " + ", ".join(channels)
     return mark(frame, ~names.isin(list(channels)), Flag.EXCLUDED, reason)
+
+
+def _allowed(frame: pd.DataFrame, tolerance: pd.Timedelta) -> NDArray[np.int64]:
+    """How far each row may lie from its analysis time, nanoseconds, (n,)."""
+    return np.where(frame["kind"].isin(SOUNDINGS), max(tolerance, ASCENT).value, tolerance.value)
 
 
 def _nearest(time: pd.Series, times: pd.DatetimeIndex) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

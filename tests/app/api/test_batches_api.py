@@ -102,6 +102,20 @@ def test_an_empty_file_an_unknown_prior_and_a_bad_column_map_are_refused(http: h
     assert http.put("/observation-batches/.hidden", content=b"a").status_code == 422
 
 
+def test_a_batch_that_is_too_large_when_unpacked_is_refused_with_the_limit(
+    http: httpx.Client, services: Services
+) -> None:
+    services.settings.max_upload_bytes = 50_000
+    lines = "station_id,lat,lon,time,variable,value\n" + "S1,50,0,2019-02-17T12:00Z,msl,101000\n" * 2000
+    table = io.BytesIO()
+    pd.DataFrame({"value": range(10_000)}).to_parquet(table, compression="zstd")
+    for content in (gzip.compress(lines.encode()), table.getvalue()):
+        assert len(content) < 50_000
+        reply = http.put("/observation-batches/large", content=content)
+        assert (reply.status_code, reply.json()["type"]) == (413, "/problems/batch-too-large")
+        assert "50000 bytes when unpacked" in reply.json()["detail"]
+
+
 def test_rows_outside_the_domain_of_the_prior_that_is_named_are_rejected(http: httpx.Client) -> None:
     rows = (
         b"lat,lon,time,variable,value\n55,0,2019-02-17T12:00Z,msl,101325\n5,0,2019-02-17T12:00Z,msl,101325\n"

@@ -71,6 +71,7 @@ def test_head_tells_what_get_would_without_a_body(http: httpx.Client, published:
     for name in ("etag", "content-length", "accept-ranges", "content-type"):
         assert head.headers[name] == get.headers[name]
     assert http.head(url(published, "nothing")).status_code == 404
+    assert http.head(url(published, "manifest.json")).status_code == 200
 
 
 def test_a_file_that_the_manifest_lists_and_the_store_lacks_is_our_fault_not_a_404(

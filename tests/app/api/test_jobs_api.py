@@ -12,12 +12,13 @@ from workers.database.rows import StepRef
 from workers.services import Services
 
 EXECUTE = "/processes/assimilate/execution"
+JSON = {"Content-Type": "application/json"}
 WINDOW = {"start": "2019-02-17T12:00:00Z", "end": "2019-02-18T12:00:00Z"}
 
 
 def execute(http: httpx.Client, headers: dict[str, str] | None = None, **inputs: Any) -> httpx.Response:
     body = {"inputs": {"prior": "small", "window": WINDOW, **inputs}}
-    return http.post(EXECUTE, json=body, headers=headers)
+    return http.post(EXECUTE, content=json.dumps(body), headers={**JSON, **(headers or {})})
 
 
 def test_an_execution_is_a_job_with_an_address_and_a_bell_is_rung(
@@ -56,14 +57,27 @@ def test_the_same_request_written_differently_is_the_same_request(http: httpx.Cl
     [
         ({"window": {**WINDOW, "start": "2019-02-17T06:00:00Z"}}, "#/inputs/window/start", "12 UTC"),
         ({"window": {**WINDOW, "start": "2019-02-17T12:30:00Z"}}, "#/inputs/window/start", "12 UTC"),
-        ({"window": {**WINDOW, "end": "2019-02-28T12:00:00Z"}}, "#/inputs/window", "4 at most"),
+        ({"window": {**WINDOW, "end": "2019-02-28T12:00:00Z"}}, "#/inputs/window", "4 at most (72 h"),
         ({"window": {**WINDOW, "end": "2019-02-16T12:00:00Z"}}, "#/inputs/window", "before start"),
         ({"window": {**WINDOW, "start": "2019-02-17T12:00:00"}}, "#/inputs/window/start", "timezone"),
         (
             {"window": {"start": "0001-01-01T00:00:00+23:59", "end": WINDOW["end"]}},
             "#/inputs/window/start",
-            "UTC",
+            "between 1850 and 2261",
         ),
+        (
+            {"window": {"start": "1600-02-17T12:00:00Z", "end": "1600-02-17T12:00:00Z"}},
+            "#/inputs/window/end",
+            "1850",
+        ),
+        (
+            {"window": {"start": "9999-02-17T12:00:00Z", "end": "9999-02-17T12:00:00Z"}},
+            "#/inputs/window/start",
+            "2261",
+        ),
+        ({"members": True}, "#/inputs/members", "integer"),
+        ({"stations": {"\ud800": 1}}, "#/inputs/stations/\ufffd\ufffd\ufffd/[key]", "unicode"),
+        ({"observations": {"batches": ["\ud800"]}}, "#/inputs/observations/batches/0", "unicode"),
         ({"members": 0}, "#/inputs/members", "greater"),
         ({"members": 1025}, "#/inputs/members", "less"),
         ({"withheld": 0.95}, "#/inputs/withheld", "0.9"),
@@ -150,7 +164,8 @@ def test_a_failed_job_shows_its_problem_and_its_results_are_that_problem(
 def test_results_of_a_successful_job_are_links_that_work(http: httpx.Client, published: str) -> None:
     results = http.get(f"/jobs/{published}/results").json()
     assert http.get(results["certificate"]["href"]).status_code == 200
-    assert http.get(results["receipts"]["href"]).status_code == 200
+    for name in ("receipts", "observations", "maps", "manifest"):
+        assert http.get(results[name]["href"]).status_code == 200
     assert http.get(results["ensemble"]["href"] + "/zarr.json").status_code == 200
 
 

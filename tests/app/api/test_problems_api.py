@@ -48,6 +48,12 @@ def test_a_body_that_cannot_be_read_is_a_problem(http: httpx.Client, body: bytes
     assert_problem(reply, reply.status_code)
 
 
+def test_a_problem_can_quote_what_is_no_text(http: httpx.Client) -> None:
+    columns = {"columns": '{"\\ud800": {"variable": "msl"}}'}
+    reply = http.put("/observation-batches/b1", content=b'[{"a": 1}]', params=columns)
+    assert assert_problem(reply, 422)["field"] == "\ud800"
+
+
 def test_an_invalid_input_is_named_by_a_json_pointer(http: httpx.Client) -> None:
     body = {"inputs": {"prior": "small", "window": {"start": "2019-02-17T12:00", "end": "x"}, "member": 3}}
     errors = assert_problem(http.post(EXECUTE, json=body), 422)["errors"]

@@ -15,6 +15,7 @@ from app.cli.submit import default_id, valid_times
 from workers.database.rows import StepRef
 from workers.services import Services
 from workers.store.objects import attempt_key, local_folder
+from workers.version import __version__
 
 COMMANDS = [command.name for command in app.registered_commands]
 Serein = Callable[..., object]
@@ -257,3 +258,23 @@ def test_doctor_says_what_to_do_about_what_is_wrong(serein: Serein, tmp_path: Pa
 def test_a_demo_without_its_prior_says_so(serein: Serein, tmp_path: Path):
     said = serein("demo", "--prior", "mars", "--home", tmp_path / "demo")
     assert said.code == 1 and "no prior 'mars'" in said.err
+
+
+def test_training_without_its_data_is_said_in_a_line(serein: Serein, tmp_path: Path):
+    said = serein("train", "europe", "--data", tmp_path / "gone.nc", "--out", tmp_path / "runs")
+    assert said.code == 1 and "gone.nc" in said.err and said.err.count("\n") == 1
+
+
+def test_the_version_is_told(serein: Serein):
+    assert serein("--version").out == f"serein {__version__}\n"
+
+
+def test_an_attribution_is_never_cut(serein: Serein, services: Services, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "60")
+    assert "(Dee et al. 2011, doi:10.1002/qj.828)" in serein("priors").out
+
+
+def test_the_demo_keeps_everything_where_the_service_would(serein: Serein, tmp_path: Path, monkeypatch):
+    monkeypatch.setenv("SEREIN_HOME", str(tmp_path / "home"))
+    serein("demo", "--prior", "mars")
+    assert (tmp_path / "home").is_dir()

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -100,3 +101,54 @@ def test_the_map_comes_closer_and_goes_back(page: Page, published: str):
     assert page.evaluate(picture) != whole
     page.locator("#farther").click()
     assert page.evaluate(picture) == whole
+
+
+def test_the_interface_is_described_without_anything_from_elsewhere(page: Page, services: Services):
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(f"{Service().url}/docs")
+    page.wait_for_selector(".operation")
+    described = Service().get("/openapi.json")["paths"]
+    assert page.locator(".operation").count() == sum(len(methods) for methods in described.values())
+    execute = page.locator(".operation", has_text="POST /processes/{process}/execution")
+    execute.locator("summary").click()
+    assert "withheld" in execute.inner_text() and "Idempotency-Key" in execute.inner_text().title()
+    assert all(url.startswith((Service().url, "data:")) for url in asked)
+
+
+def test_a_job_is_listed_with_its_window_and_a_few_ranks_are_not_judged(page: Page, published: str):
+    page.goto(f"{Service().url}/#{published}")
+    page.wait_for_function("document.querySelector('#downloads').checkVisibility()")
+    assert "17 Feb 12:00" in page.locator("#jobs a").inner_text()
+    assert "With only 14 its shape says nothing" in page.locator("#tables").inner_text()
+    link = page.locator("#links a", has_text="msl mean 17 Feb 12:00")
+    assert page.request.get(str(link.get_attribute("href"))).headers["content-type"] == "image/png"
+
+
+def test_a_job_is_listed_with_the_number_of_observations_sent(page: Page, services: Services, reports: Path):
+    columns = '{"PS": {"variable": "msl", "unit": "hPa"}}'
+    Service().put_batch("b1", reports.read_bytes(), columns=columns)
+    services.jobs.submit("assimilate", {"prior": "small", "observations": {"batches": ["b1"]}}, "4" * 64)
+    page.goto(f"{Service().url}/")
+    page.wait_for_selector("#jobs a")
+    assert "39 observations sent" in page.locator("#jobs a").inner_text()
+
+
+def test_on_a_narrow_screen_nothing_reaches_beyond_the_edge(page: Page, published: str):
+    page.set_viewport_size({"width": 400, "height": 800})
+    page.goto(f"{Service().url}/#{published}")
+    page.wait_for_function(painted("#map"))
+    beyond = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
+    assert page.evaluate(beyond) <= 0
+    box = "id => document.querySelector(id).getBoundingClientRect().toJSON()"
+    assert page.evaluate(box, "#downloads pre")["right"] <= 400
+    assert page.evaluate(box, "#layer")["height"] < 50  # one line of choices
+
+
+def test_the_numbers_below_a_legend_do_not_touch(page: Page, published: str):
+    page.goto(f"{Service().url}/#{published}")
+    page.wait_for_function(painted("#map"))
+    gaps = """() => ["#field-ticks", "#diff-ticks"].flatMap((id) => {
+      const boxes = [...document.querySelectorAll(`${id} span`)].map((tick) => tick.getBoundingClientRect());
+      return boxes.slice(1).map((box, i) => box.left - boxes[i].right); })"""
+    assert min(page.evaluate(gaps)) > 2

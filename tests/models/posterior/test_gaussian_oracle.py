@@ -9,7 +9,7 @@ from models.analysis import Analysis, sample
 from models.observations.table import conform
 from models.osse import example_network, observe
 from models.prior.prior import Prior
-from models.testing import gaussian_prior
+from models.testing.toy import gaussian_prior
 
 TIMES = pd.date_range("2019-02-17T12:00Z", periods=2, freq="24h")
 MEMBERS = 400

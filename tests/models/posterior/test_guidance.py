@@ -11,7 +11,7 @@ from models.analysis import Analysis
 from models.osse import example_network, observe
 from models.posterior.guidance import Diagonal, GaussianSolve, MomentMatching
 from models.posterior.posterior import Posterior
-from models.testing import gaussian_prior
+from models.testing.toy import gaussian_prior
 
 SIGMA = 0.7
 

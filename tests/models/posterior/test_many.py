@@ -12,7 +12,7 @@ from models.posterior.gaussian import LinearObservations
 from models.posterior.guidance import MomentMatching
 from models.posterior.linearise import by_action
 from models.posterior.many import ManyObservations
-from models.testing import gaussian_prior
+from models.testing.toy import gaussian_prior
 
 TIMES = pd.date_range("2019-02-17T12:00Z", periods=2, freq="24h")
 SIGMA = 0.7

@@ -4,7 +4,7 @@ import torch
 
 from models.prior.climatology import Climatology, fit_cross_validated, fit_seasons, seasonal
 from models.prior.denoiser import Denoiser, SpaceTimeTransformer, relative_loss
-from models.testing import gaussian_prior
+from models.testing.toy import gaussian_prior
 
 SHAPE = (2, 3, 2, 2)  # L, K, h, w
 

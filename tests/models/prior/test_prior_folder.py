@@ -10,7 +10,7 @@ import torch
 from models.prior.autoencoder import Autoencoder
 from models.prior.card import list_priors, load_card
 from models.prior.prior import load_prior
-from models.testing import gaussian_prior, save_gaussian_prior
+from models.testing.toy import gaussian_prior, save_gaussian_prior
 from models.training.data import open_states
 
 

@@ -5,7 +5,7 @@ import pytest
 
 from models.state.grid import Grid
 from models.state.spec import StateSpec
-from models.testing import gaussian_prior
+from models.testing.toy import gaussian_prior
 
 GLOBAL = Grid(np.linspace(90, -90, 19), np.arange(0, 360, 10.0))
 GAUSSIAN = Grid(85 - 10.0 * np.arange(18), np.arange(0, 360, 10.0))

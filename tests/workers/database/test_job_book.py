@@ -258,14 +258,25 @@ def test_a_report_of_progress_is_told_at_once_that_the_job_shall_stop(services: 
         services.steps.progress(held, 0.2, {})
 
 
-def test_the_time_left_is_reckoned_from_the_beginning_of_the_attempt(services: Services) -> None:
+def test_the_time_left_is_reckoned_from_the_sampling_alone(services: Services) -> None:
     job = submit(services)
     services.steps.give_up(claim(services, job, "prepare"), "the store was away")
     with services.jobs.engine.begin() as c:
         long_ago = clock(c) - timedelta(hours=5)
         c.execute(update(jobs).values(started=long_ago))
         c.execute(update(steps).where(steps.c.attempt == 1).values(started=long_ago))
-    services.steps.finish(claim(services, job, "prepare", attempt=2), BLOCKS)
-    services.steps.progress(claim(services, job, "sample-000", attempt=2), 0.5, {})
-    (told,) = [event.data for event in services.jobs.events_after(job.id, 0) if event.kind == "progress"]
-    assert told["progress"] > 5 and told["eta_seconds"] < 60
+    prepare = claim(services, job, "prepare", attempt=2)
+    services.steps.progress(prepare, 0.5, {})
+    services.steps.finish(prepare, BLOCKS)
+    one = claim(services, job, "sample-000", attempt=2)
+    with services.jobs.engine.begin() as c:
+        ago = {"prepare": timedelta(hours=1), "sample": timedelta(seconds=30)}
+        for kind, age in ago.items():
+            c.execute(
+                update(steps).where(steps.c.attempt == 2, steps.c.kind == kind).values(started=clock(c) - age)
+            )
+    for fraction in (0.0, 0.5):
+        services.steps.progress(one, fraction, {})
+    events = services.jobs.events_after(job.id, 0)
+    left = [event.data["eta_seconds"] for event in events if event.kind == "progress"]
+    assert left[:2] == [None, None] and 85 <= left[2] <= 100  # a quarter in 30 s

@@ -155,7 +155,7 @@ def test_other_messages_among_reports_are_rejected_rows(synop, aircraft, temp):
     bad = found.frame[found.frame["qc"] != Flag.PASS]
     assert bad[["row", "qc"]].values.tolist() == [[2, Flag.PREQC]]
     assert "category 4" in bad["reason"].iloc[0]
-    assert found.notes == ("1 messages were refused",)
+    assert found.notes == ("1 message was refused",)
     assert set(found.frame["row"]) == {1, 2, 3}
 
 

@@ -68,7 +68,7 @@ def test_a_cell_that_is_no_number_is_a_rejected_row_and_the_others_stay():
     [
         ("52.1", "north", "LAT is not a number: north"),
         ("5.2", "720", "Lon is not a number from -180 to 360: 720"),
-        ("2019-02-17T12:00:00Z", "noon", "time is not a time such as 2019-02-17T12:00:00Z: noon"),
+        ("2019-02-17T12:00:00Z", "noon", "time is not a time such as 2019-02-17T12:00:00Z, in"),
         ("2019-02-17T12:00:00Z", "0019-02-17T12:00:00Z", "time is not a time"),
         ("2019-02-17T12:00:00Z", "1550404800", "time is not a time"),
     ],
@@ -117,13 +117,12 @@ def test_what_is_passed_over_is_noted():
         (WIDE, {"PS": {"variable": "msl", "unit": "feet"}}, "PS", "unknown unit 'feet'"),
         (WIDE, {"PS": {"coordinate": "depth"}}, "PS", "unknown coordinate 'depth'"),
         (WIDE, {"PS": "msl"}, "PS", "must name either a variable or a coordinate"),
-        (WIDE, {"PS": {"variable": ["msl"]}}, "PS", "column map of 'PS'"),
+        (WIDE, {"PS": {"variable": ["msl"]}}, "PS", "column map of 'PS': .* one text"),
+        (WIDE, {"PS": {"variable": "msl", "error": 10**400}}, "PS", "column map of 'PS'"),
         (WIDE, None, "variable", "no column for variable"),
         (WIDE.replace("LAT", "phi"), SYNOP, "latitude", "no column for latitude"),
         (WIDE.replace("elev", "lat"), SYNOP, "latitude", "could be the latitude"),
         (WIDE.replace("elev", "LAT"), SYNOP, "LAT", "twice"),
-        (LONG.replace("2t", "2m"), None, "variable", "unknown variable '2m'"),
-        (LONG.replace("degF", "dF"), None, "unit", "unknown unit 'dF'"),
     ],
 )
 def test_a_malformed_file_is_refused_naming_the_field(text, columns, field, words):
@@ -132,10 +131,27 @@ def test_a_malformed_file_is_refused_naming_the_field(text, columns, field, word
     assert caught.value.field == field
 
 
-def test_a_bad_unit_in_a_row_is_refused_with_its_row():
-    with pytest.raises(MalformedBatch) as caught:
-        decoded(LONG.replace("degF", "dF"))
-    assert caught.value.row == 2
+@pytest.mark.parametrize(("good", "bad"), [("2t", "2m"), ("degF", "dF")])
+def test_an_unknown_variable_or_unit_rejects_its_rows_and_the_others_stay(good, bad):
+    frame = decoded(LONG.replace(good, bad)).frame
+    assert frame["qc"].tolist() == [Flag.PASS if row != 2 else Flag.PREQC for row in frame["row"]]
+    assert frame["reason"].iloc[1].startswith("unknown ") and repr(bad) in frame["reason"].iloc[1]
+
+
+@pytest.mark.parametrize("time", ["0001-01-01T00:00Z", "1600-01-01T00:00Z", "9999-01-01T00:00Z"])
+def test_a_time_that_cannot_be_kept_is_said_to_lie_outside_the_years_that_can(time):
+    text = f"time,lat,lon,variable,value\n{time},50,5,msl,101000\n"
+    assert "in the years 1678 to 2261" in decoded(text).frame["reason"].iloc[0]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "row", "field"), [("06270", "Zürich", 2, "SID"), ("elev", "Höhe", 0, None)]
+)
+def test_text_that_is_not_utf8_is_refused_naming_row_and_field(old, new, row, field):
+    text = WIDE.replace("\n", "\n\n", 1).replace(old, new).encode("latin-1")
+    with pytest.raises(MalformedBatch, match="not UTF-8 text") as caught:
+        decode(text, "text/csv", SYNOP)
+    assert (caught.value.row, caught.value.field) == (row, field)
 
 
 def test_times_counted_from_an_unknown_epoch_are_refused():

@@ -71,7 +71,6 @@ def test_an_unknown_use_is_a_rejected_row():
         ('[{"time": ', None, "not valid JSON"),
         ('{"time": 1}\n{"time"', 2, "neither a JSON list nor JSON Lines"),
         ("[1, 2]", 1, "a row must be an object"),
-        ("[]", 0, "no column for time"),
         ("[" * 100_000, None, "not valid JSON"),
     ],
 )
@@ -79,3 +78,17 @@ def test_malformed_json_is_refused_with_its_row(text, row, words):
     with pytest.raises(MalformedBatch, match=words) as caught:
         decode(text.encode(), "application/json")
     assert caught.value.row == row
+
+
+def test_an_integer_beyond_all_numbers_is_kept_as_infinity_for_quality_control():
+    for digits in (400, 5000):
+        text = json.dumps({**ROW, "value": "N"}).replace('"N"', "1" + "0" * digits)
+        for content in (text, f"[{text}]"):
+            assert decode(content.encode(), "application/json").frame["value"].tolist() == [float("inf")]
+
+
+@pytest.mark.parametrize("field", ["station_id", "\ud800"])
+def test_half_a_surrogate_pair_is_refused_naming_row_and_field(field):
+    with pytest.raises(MalformedBatch, match="surrogate") as caught:
+        decoded([ROW, {**ROW, field: "\ud800"}])
+    assert (caught.value.row, caught.value.field) == (2, field.encode(errors="backslashreplace").decode())

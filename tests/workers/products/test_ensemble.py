@@ -66,7 +66,8 @@ def test_xarray_finds_dimensions_times_levels_units_and_provenance(
     assert list(ds["time"].values.astype("datetime64[h]").astype(str)) == ["2019-02-17T12", "2019-02-18T12"]
     assert ds["level"].values.tolist() == [850, 500]
     assert ds["level"].attrs["units"] == "hPa"
-    assert ds["z"].attrs == {"standard_name": "geopotential", "units": "m2 s-2", "long_name": "geopotential"}
+    names = {"standard_name": "geopotential", "units": "m2 s-2", "long_name": "geopotential"}
+    assert ds["z"].attrs == {**names, "cell_methods": "time: point"}
     assert ds["number"].attrs["standard_name"] == "realization"
     assert (ds.attrs["Conventions"], ds.attrs["seed"]) == ("CF-1.11", 3)
     np.testing.assert_array_equal(ds["t"].sel(level=500).values, fields[:, :, 3])

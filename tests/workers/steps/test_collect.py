@@ -13,11 +13,12 @@ from models.analysis import Analysis, prepare
 from models.observations.flags import Flag
 from models.observations.table import canonical_order, conform
 from models.osse import example_network, observe
-from models.testing import gaussian_prior
+from models.testing.toy import gaussian_prior
 from workers.batches import take_in
 from workers.database.batch_book import BatchConflict
 from workers.services import Services
-from workers.steps.collect import collect, merge
+from workers.steps.collect import chosen, merge
+from workers.steps.collect import collect as collect_chosen
 from workers.steps.step import StepFailed
 
 HEADER = "station_id,lat,lon,time,variable,value,kind\n"
@@ -52,6 +53,10 @@ def send_text(services: Services, folder: Path, name: str, text: str) -> bool:
     return take_in(services, name, file, "text/csv", parameters, f"{hash(text):064x}"[-64:])[1]
 
 
+def collect(services: Services, observations: dict[str, Any]) -> pd.DataFrame:
+    return collect_chosen(services, chosen(services, observations), observations.get("query"))
+
+
 def query(**more: Any) -> dict[str, Any]:
     times = {"start": "2019-02-17T00:00:00Z", "end": "2019-02-18T23:00:00Z"}
     return {"query": {**times, **more}}
@@ -66,6 +71,17 @@ def test_no_selection_means_no_observations(batches: Services) -> None:
 def test_a_report_that_came_in_two_batches_counts_once(batches: Services) -> None:
     assert len(collect(batches, {"batches": ["day17", "day18"]})) == 4
     assert len(collect(batches, query())) == 4
+
+
+def test_every_row_says_which_line_of_which_batch_it_is(batches: Services) -> None:
+    found = collect(batches, query(bbox=[-10, 50, 10, 60]))
+    assert found[["batch", "row"]].to_numpy().tolist() == [["day17", 1], ["day18", 2]]
+    assert found["row"].dtype == collect(batches, {})["row"].dtype == "int64"
+
+
+def test_a_query_names_the_batches_it_has_used(batches: Services) -> None:
+    start = query(start="2019-02-18T00:00:00Z")
+    assert [batch.id for batch in chosen(batches, start)] == ["day18"]
 
 
 def test_a_query_selects_by_time_place_variable_and_kind(batches: Services) -> None:

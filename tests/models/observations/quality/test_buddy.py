@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from models.observations.flags import Flag
-from models.observations.quality.buddy import buddy, leave_station_out, outliers
+from models.observations.quality.buddy import MOST, buddy, leave_station_out, neighbourhoods, outliers
 from models.observations.table import conform
 
 G = np.random.default_rng(0)
@@ -139,3 +139,39 @@ def test_an_honest_sample_is_left_alone_at_the_stated_rate() -> None:
     g = np.random.default_rng(5)
     removed = sum(bool(outliers(s, root @ g.normal(size=30), _names(30), 4.0)) for _ in range(300))
     assert removed <= 4  # 300 x 30 rows x 6.3e-5
+
+
+def test_large_groups_are_judged_by_neighbourhoods_that_share_no_row_and_lose_none() -> None:
+    places = np.random.default_rng(2).uniform(0, 10, size=(3 * MOST, 2)) * [1, 5]
+    parts = neighbourhoods(np.arange(len(places)), places)
+    assert sorted(np.concatenate(parts)) == list(range(len(places)))
+    assert all(MOST / 4 < len(part) <= MOST for part in parts)
+    assert all(np.ptp(places[part], axis=0).max() <= 25 for part in parts)
+
+
+def test_ten_thousand_reports_of_noise_are_judged_in_bounded_pieces() -> None:
+    n = 10_000
+    g = np.random.default_rng(3)
+    frame = _reports(n, latitude=g.uniform(30, 60, n), longitude=g.uniform(-20, 15, n))
+    asked: list[int] = []
+
+    def covariance(rows: np.ndarray) -> np.ndarray:
+        asked.append(len(rows))
+        return 1e6 * _covariance(frame[["latitude", "longitude"]].to_numpy()[rows])
+
+    out = buddy(frame, 3e3 * g.normal(size=n), covariance, np.zeros(n, int))
+    assert max(asked) <= MOST and sum(asked) == n
+    assert n / 10 < (out["qc"] == Flag.BUDDY).sum() < n
+
+
+def test_several_outliers_removed_at_once_are_those_removed_one_by_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    places = np.random.default_rng(4).uniform(0, 30, size=(300, 2))
+    s = _covariance(places)
+    d = np.linalg.cholesky(s) @ np.random.default_rng(1).normal(size=300)
+    bad = [3, 50, 120, 200, 290]
+    d[bad] += 12
+    together = outliers(s, d, _names(300), 4.0)
+    monkeypatch.setattr("models.observations.quality.buddy.AT_ONCE", 0)
+    assert sorted(together) == sorted(outliers(s, d, _names(300), 4.0)) == bad

@@ -42,14 +42,24 @@ def test_times_up_to_the_tolerance_pass_and_those_beyond_are_told_the_nearest_an
     assert out["reason"].iloc[1] == (
         "2019-02-17 11:29Z is 31 min from the nearest analysis time, 2019-02-17 12:00Z; 30 min are allowed"
     )
-    assert analysis_index(frame["time"], TIMES, HALF_HOUR).tolist() == [0, -1, 1, -1]
+    assert analysis_index(frame, TIMES, HALF_HOUR).tolist() == [0, -1, 1, -1]
 
 
 def test_halfway_between_two_analyses_the_earlier_counts_and_one_alone_is_enough() -> None:
-    time = pd.Series(pd.to_datetime(["2019-02-18T00:00Z", "2019-02-18T00:01Z"]))
-    assert analysis_index(time, TIMES, pd.Timedelta(hours=12)).tolist() == [0, 1]
-    assert analysis_index(time, TIMES[:1], pd.Timedelta(hours=12)).tolist() == [0, -1]
-    assert analysis_index(time, TIMES[:0], pd.Timedelta(hours=12)).tolist() == [-1, -1]
+    frame = _reports(time=["2019-02-18T00:00Z", "2019-02-18T00:01Z"])
+    assert analysis_index(frame, TIMES, pd.Timedelta(hours=12)).tolist() == [0, 1]
+    assert analysis_index(frame, TIMES[:1], pd.Timedelta(hours=12)).tolist() == [0, -1]
+    assert analysis_index(frame, TIMES[:0], pd.Timedelta(hours=12)).tolist() == [-1, -1]
+
+
+def test_a_sounding_counts_for_the_hour_it_was_launched_for() -> None:
+    times = ["2019-02-17T10:45:04Z", "2019-02-17T13:20:00Z", "2019-02-17T10:29:00Z", "2019-02-18T06:00:00Z"]
+    frame = _reports(time=times, kind=["TEMP"] * 4)
+    out = domain(frame, EUROPE, TIMES, HALF_HOUR)
+    assert out["qc"].tolist() == [Flag.PASS, Flag.PASS, Flag.DOMAIN, Flag.DOMAIN]
+    assert analysis_index(frame, TIMES, HALF_HOUR).tolist() == [0, 0, -1, -1]
+    assert out["reason"].iloc[2].endswith("90 min are allowed")
+    pd.testing.assert_series_equal(out["time"], frame["time"])  # each level keeps its own time
 
 
 def test_analysis_times_out_of_order_are_refused() -> None:

@@ -1,0 +1,127 @@
+r"""Particles: the sampler's steps, weighed by what moment matching gets wrong about them.
+
+Moment matching takes p(z | z_sigma) for Gaussian. Where it has several modes, weight leaks to modes that the
+observations exclude. So each member carries K particles through the steps of the SDE and weighs them (twisted
+diffusion sampler; Wu et al. 2023),
+
+    w' = w  p(z' | z) / q(z' | z, y)  L(z') / L(z),        L(z) ~ exp(-1/2 d^T S^-1 d),  d = y - H(Dec(D)),
+
+with p the unguided and q the guided step, and L a guess at the likelihood, S being the Gaussian's bracket.
+With many particles none of these matters: what is sampled tends to the posterior itself. Particles whose
+weights are uneven are resampled within their member, and in the end one of each member is drawn. Members know
+nothing of each other, so each is reproducible alone.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from models.posterior.guidance import Guidance
+from models.posterior.noise import OBSERVATIONS, START, Noise
+from models.posterior.posterior import Posterior
+
+APART = 1_000_000_000  # between the noise levels of a member's particles
+RESAMPLE = 500_000_000  # the noise levels of resampling begin here
+
+
+@dataclass(frozen=True, eq=False)
+class ParticleNoise:
+    """Noise for K = `count` particles of every member, in the order of members."""
+
+    noise: Noise
+    count: int
+
+    def states(self, level: int, shape: Sequence[int]) -> Tensor:
+        """(N K, *shape)."""
+        each = [self.noise.states(level + APART * k, shape) for k in range(self.count)]
+        return torch.stack(each, 1).flatten(0, 1)
+
+    def errors(self, count: int, level: int = OBSERVATIONS) -> Tensor:
+        """(N K, count)."""
+        each = [self.noise.errors(count, level + APART * k) for k in range(self.count)]
+        return torch.stack(each, 1).flatten(0, 1)
+
+    def uniform(self, level: int) -> Tensor:
+        """One number in (0, 1) per member, (N, 1), float64."""
+        return torch.special.ndtr(self.noise.errors(1, RESAMPLE + level).double())
+
+
+def sample_particles(
+    posterior: Posterior,
+    levels: Sequence[float],
+    count: int,
+    noise: Noise,
+    guidance: Guidance,
+    told: Callable[[int, float | None, float | None], None],
+) -> Tensor:
+    """Posterior samples (N, *shape), one per member of `noise`, of `count` particles each.
+
+    Arguments:
+        levels: noise levels, descending.
+        told: called after each with its number, chi2 and residual (as in `Guided`).
+    """
+    each, seen, shape = ParticleNoise(noise, count), posterior.gaussian, posterior.mean.shape
+    z = seen.draw(posterior.mean, each.states(START, shape), each.errors(seen.random_numbers))
+    z = z + levels[0] * each.states(0, shape)
+    log = torch.zeros(len(z) // count, count, dtype=torch.float64)
+    change, before = torch.zeros_like(log), torch.zeros_like(log)
+    weights: Tensor | None = None
+    last: tuple[Tensor, Tensor, float] | None = None
+    for i, sigma in enumerate(levels):
+        guided = guidance(posterior, z, sigma, weights)
+        _check(guided.mean, i, levels)
+        if guided.misfit is not None:
+            likelihood = -0.5 * seen.bracket(sigma).whiten(guided.misfit).square().sum(-1)
+            likelihood = likelihood.double().reshape(log.shape)
+            log = log + change + likelihood - (before if i else likelihood)
+            before = likelihood
+        told(i, guided.chi2, guided.residual)
+        if i + 1 == len(levels):
+            return guided.mean[_drawn(log, each.uniform(i))]
+        kept, log = _resampled(log, each.uniform(i))
+        z, mean, free, before = z[kept], guided.mean[kept], guided.unguided[kept], before.flatten()[kept]
+        before, weights = before.reshape(log.shape), None if guided.weights is None else guided.weights[kept]
+        h, next_sigma = math.log(sigma / levels[i + 1]), levels[i + 1]
+        q, p = mean, free
+        if last is not None:
+            r = h / (2 * last[2])
+            q, p = mean + r * (mean - last[0][kept]), free + r * (free - last[1][kept])
+        share, variance = 1 - math.exp(-2 * h), next_sigma**2 * (1 - math.exp(-2 * h))
+        step = math.sqrt(variance) * each.states(i + 1, shape)
+        # |z' - E_q|^2 - |z' - E_p|^2, with z' = E_q + step
+        apart = (share * (q - p)).flatten(1).double()
+        change = -((2 * step.flatten(1) + apart) * apart).sum(1).reshape(log.shape) / (2 * variance)
+        z = z + share * (q - z) + step
+        last = (mean, free, h)
+    raise ValueError("a sampler needs at least one noise level")
+
+
+def _check(mean: Tensor, i: int, levels: Sequence[float]) -> None:
+    if not torch.isfinite(mean).all():
+        raise FloatingPointError(
+            f"the sampler diverged at noise level {i + 1} of {len(levels)} ({levels[i]:.3g})"
+        )
+
+
+def _resampled(log: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor]:
+    """Which particles go on (N K,), and with what log weights (N, K).
+
+    Systematic resampling (Kitagawa 1996) of the members of which less than half the particles count.
+    """
+    members, count = log.shape
+    weight = torch.softmax(log, 1)
+    poor = 1 / weight.square().sum(1, keepdim=True) < count / 2
+    points = (torch.arange(count) + uniform) / count
+    chosen = torch.searchsorted(weight.cumsum(1), points).clamp_max(count - 1)
+    chosen = torch.where(poor, chosen, torch.arange(count))
+    return (chosen + count * torch.arange(members)[:, None]).flatten(), torch.where(poor, 0.0, log)
+
+
+def _drawn(log: Tensor, uniform: Tensor) -> Tensor:
+    """One particle of each member by its weight, (N,)."""
+    members, count = log.shape
+    chosen = torch.searchsorted(torch.softmax(log, 1).cumsum(1), uniform).clamp_max(count - 1)
+    return chosen[:, 0] + count * torch.arange(members)

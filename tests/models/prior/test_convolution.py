@@ -1,0 +1,42 @@
+import torch
+
+from models.prior.convolution import ConvolutionalNetwork
+
+
+def network(kernel=(3, 3)) -> ConvolutionalNetwork:
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        net = ConvolutionalNetwork((2, 1, 12), width=8, blocks=2, kernel=kernel)
+        for parameter in net.parameters():
+            parameter.data = 0.3 * torch.randn(parameter.shape)
+    return net.requires_grad_(False)
+
+
+def windows(length: int) -> torch.Tensor:
+    return torch.randn(3, length, 4, 1, 12, generator=torch.Generator().manual_seed(1))
+
+
+LOG_SIGMA = torch.tensor([-2.0, 0.0, 1.0])
+
+
+def test_it_starts_as_zero_so_that_the_untrained_denoiser_is_the_gaussian_one():
+    net = ConvolutionalNetwork((2, 1, 12), width=8, blocks=2, kernel=(3, 3))
+    assert net(windows(5), LOG_SIGMA, torch.zeros(3, 4)).abs().max() == 0
+
+
+def test_turning_the_circle_turns_the_answer():
+    net, x = network().double(), windows(6).double()
+    turned, still = (net(y, LOG_SIGMA.double(), torch.zeros(3, 4)) for y in (x.roll(5, dims=-1), x))
+    torch.testing.assert_close(turned, still.roll(5, dims=-1))
+
+
+def test_in_the_middle_of_a_longer_window_a_network_sees_the_same():
+    net, x = network(), windows(40)
+    reach = 1 + 2 * 2  # states: first convolution, and two of each block
+    whole, part = (net(y, LOG_SIGMA, torch.zeros(3, 4)) for y in (x, x[:, 10:30]))
+    torch.testing.assert_close(whole[:, 10 + reach : 30 - reach], part[:, reach:-reach])
+
+
+def test_the_noise_level_matters():
+    net, x = network(kernel=(3, 1)), windows(4)
+    assert not torch.allclose(net(x, LOG_SIGMA, torch.zeros(3, 4)), net(x, LOG_SIGMA + 1, torch.zeros(3, 4)))
