@@ -10,7 +10,7 @@ NAME = "train"
 
 def command(
     config: Annotated[str, typer.Argument(help="A YAML file, or the name of a bundled configuration.")],
-    data: Annotated[str, typer.Option(help="Training data: a NetCDF file or a Zarr store.")],
+    data: Annotated[str, typer.Option(help="Training data: a NetCDF or GRIB file or a Zarr store.")],
     out: Annotated[Path, typer.Option(help="Folder of the run; an interrupted run in it goes on.")] = Path(
         "runs"
     ),

@@ -27,7 +27,7 @@ class States:
 
 
 def open_states(path: Path | str, channels: list[str]) -> States:
-    """Reads the channels of a NetCDF file or Zarr store with dimensions time, latitude, longitude.
+    """Reads the channels of a NetCDF or GRIB file or a Zarr store with dimensions time, latitude, longitude.
 
     A channel is a variable of that name (`z500`), or a level of an upper-air variable (`z` with a `level` or
     `isobaricInhPa` coordinate). Latitude is flipped to run north to south where it does not.
@@ -36,7 +36,7 @@ def open_states(path: Path | str, channels: list[str]) -> States:
         ValueError: a channel or dimension is missing, times are not increasing, or a value is not finite.
     """
     source = str(path)
-    dataset = xr.open_zarr(source) if source.rstrip("/").endswith(".zarr") else xr.open_dataset(source)
+    dataset = _open(source)
     for name in ("time", "latitude", "longitude"):
         if name not in dataset.coords:
             raise ValueError(f"{path}: no coordinate {name!r}; it has {sorted(map(str, dataset.coords))}")
@@ -53,6 +53,15 @@ def open_states(path: Path | str, channels: list[str]) -> States:
             f"{path}: {channels[c]} is not finite at {times[n]} ({int(bad.sum())} values in all)"
         )
     return States(times, values.astype(np.float32), Grid(dataset.latitude.values, dataset.longitude.values))
+
+
+def _open(source: str) -> xr.Dataset:
+    if source.rstrip("/").endswith(".zarr"):
+        return xr.open_zarr(source)
+    if not source.endswith((".grib", ".grib1", ".grib2", ".grb", ".grb1", ".grb2")):
+        return xr.open_dataset(source)
+    dataset = xr.open_dataset(source, engine="cfgrib", backend_kwargs={"indexpath": ""})
+    return dataset.rename({name: dataset[name].attrs["GRIB_shortName"] for name in dataset.data_vars})
 
 
 def _field(dataset: xr.Dataset, name: str, source: str) -> xr.DataArray:

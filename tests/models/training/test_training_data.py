@@ -103,3 +103,10 @@ def test_windows_do_not_cross_gaps_or_leave_their_years() -> None:
     everything = np.ones(5, dtype=bool)
     assert window_starts(times, everything, 2, 24).tolist() == [0, 1, 3]
     assert window_starts(times, np.array([1, 1, 0, 1, 1], dtype=bool), 2, 24).tolist() == [0, 3]
+
+
+def test_real_grib_is_read_by_the_names_ecmwf_gives(shared_data: Path) -> None:
+    states = open_states(shared_data / "era5" / "era5-2mt-2019-03-uk.grib", ["2t"])
+    assert states.values.shape == (len(states.times), 1, 33, 49)
+    assert len(states.times) > 700 and 250 < states.values.mean() < 300
+    assert states.grid.latitude[0] > states.grid.latitude[-1]
