@@ -31,6 +31,7 @@ from models.posterior.gaussian import GaussianObservations, LinearObservations
 from models.posterior.linearise import dense, linearise
 from models.posterior.noise import CounterNoise
 from models.posterior.posterior import Posterior
+from models.posterior.robust import LIKELIHOODS, VarQC, believed
 from models.posterior.sampler import Preset, Progress
 from models.posterior.sampler import sample as draw
 from models.prior.prior import Prior
@@ -94,8 +95,8 @@ class Analysis:
         """The same with the Jacobian as a matrix, however many rows there are."""
         return dense(self.prior, self.operator(frame), self.mean, *_values(frame))
 
-    def posterior(self, frame: pd.DataFrame) -> Posterior:
-        """p(z | the rows of `frame`)."""
+    def posterior(self, frame: pd.DataFrame, likelihood: str = "gaussian") -> Posterior:
+        """p(z | the rows of `frame`); `likelihood`: one of `models.posterior.robust.LIKELIHOODS`."""
         operator, season = self.operator(frame), self.year_fraction
 
         def denoise(z: torch.Tensor, sigma: float) -> torch.Tensor:
@@ -104,7 +105,8 @@ class Analysis:
         def observe(z: torch.Tensor) -> torch.Tensor:
             return operator(self.prior.decode(z))
 
-        return Posterior(denoise, observe, self.linear(frame), self.mean)
+        seen, way = self.linear(frame), LIKELIHOODS[likelihood]
+        return Posterior(denoise, observe, seen if way is None else believed(seen, way)[0], self.mean)
 
 
 def _values(frame: pd.DataFrame) -> tuple[torch.Tensor, torch.Tensor]:
@@ -178,6 +180,7 @@ def sample(
     members: Sequence[int],
     seed: int,
     preset: str,
+    likelihood: str = "gaussian",
     progress: Callable[[Progress], None] = lambda p: None,
 ) -> NDArray[np.float32]:
     """Members of the posterior in SI units, (len(members), T, C, H, W).
@@ -185,12 +188,13 @@ def sample(
     Arguments:
         superobs: what to assimilate; the order of rows does not matter, an empty table gives the prior.
         preset: one of the prior's presets.
+        likelihood: gaussian, huber or varqc.
         progress: called after each noise level; what it raises stops the sampler.
     """
     superobs = superobs.sort_values("obs_id", ignore_index=True)
     settings = Preset(**analysis.prior.card.presets[preset])
     noise = CounterNoise(seed, members, analysis.window)
-    z = draw(analysis.posterior(superobs), settings, noise, progress)
+    z = draw(analysis.posterior(superobs, likelihood), settings, noise, progress)
     with torch.no_grad():
         return analysis.prior.decode(z[:, -len(analysis.times) :]).numpy()
 
@@ -265,7 +269,9 @@ def _group(analysis: Analysis, frame: pd.DataFrame) -> NDArray[np.str_]:
 def _receipts(
     analysis: Analysis, rows: pd.DataFrame, comparable: pd.DataFrame, predicted: Array
 ) -> pd.DataFrame:
-    """`rows` with channel, O-B (B: the climatological mean), O-A (A: the ensemble mean), spread and rank."""
+    """`rows` with channel, fate, probability of a gross error, O-B (B: the climatological mean), O-A (A: the
+    ensemble mean), spread and rank.
+    """
     value = comparable["value"].to_numpy()
     background = analysis.operator(comparable)(analysis.prior.decode(analysis.mean)).double().numpy()
     numbers = pd.DataFrame(
@@ -278,4 +284,17 @@ def _receipts(
         index=comparable.index,
     )
     used = np.where(rows["qc"] == Flag.PASS, rows["use"], "rejected")
-    return rows.assign(channel=channel_names(rows), fate=used).join(numbers)
+    gross = _gross_errors(analysis, rows)
+    return rows.assign(channel=channel_names(rows), fate=used, gross_error=gross).join(numbers)
+
+
+def _gross_errors(analysis: Analysis, rows: pd.DataFrame) -> pd.Series:
+    """Posterior probability of a gross error, given the other reports; NaN for rows not assimilated."""
+    active = rows[(usable(rows) & (rows["use"] == "active")).to_numpy()]
+    if not 0 < len(active) <= JUDGED_TOGETHER:
+        return pd.Series(np.nan, index=rows.index)
+    _, departure = believed(analysis.dense(active), VarQC())
+    return pd.Series(VarQC().gross_error(departure).numpy(), active.index).reindex(rows.index)
+
+
+JUDGED_TOGETHER = 3000  # reports; the cost grows with the cube

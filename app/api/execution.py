@@ -85,6 +85,9 @@ class Inputs(_Strict):
     observations: Observations = Observations()
     members: int = Field(default=32, ge=1, le=1024, strict=True)
     preset: Literal["fast", "balanced", "careful"] = "balanced"
+    likelihood: Literal["gaussian", "huber", "varqc"] = Field(
+        default="gaussian", description="huber and varqc believe reports less that do not fit the others"
+    )
     seed: int = Field(default=0, ge=0, lt=2**63, strict=True)
     withheld: float = Field(
         default=0.3, ge=0, le=0.9, strict=True, description="share of stations kept back to verify with"

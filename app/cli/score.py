@@ -70,8 +70,11 @@ def lorenz(
 
     Example: serein score lorenz --setups lorenz63 --seeds 1,2
     """
+    import torch
+
     from app.scoreboard import lorenz as board
 
+    torch.set_num_threads(1)  # windows are small: threads would wait for each other
     options = board.Options(
         setups=["lorenz63"] if quick else setups.split(","),
         seeds=[int(s) for s in (seeds[:1] if quick else seeds).split(",")],

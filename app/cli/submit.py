@@ -41,6 +41,9 @@ def command(
     end: Annotated[str | None, typer.Option(help="Last state. Default: as observed.")] = None,
     members: Annotated[int, typer.Option(min=1, help="Members of the ensemble.")] = 32,
     preset: Annotated[str, typer.Option(help="fast, balanced or careful.")] = "balanced",
+    likelihood: Annotated[
+        str, typer.Option(help="gaussian; or huber or varqc, which believe reports less that do not fit.")
+    ] = "gaussian",
     seed: Annotated[int, typer.Option(help="The same seed gives the same ensemble.")] = 0,
     withheld: Annotated[
         float, typer.Option(min=0, max=0.9, help="Share of stations kept back to verify with.")
@@ -103,6 +106,7 @@ def command(
         "observations": {"batches": [reply["id"] for reply in batches]},
         "members": members,
         "preset": preset,
+        "likelihood": likelihood,
         "seed": seed,
         "withheld": withheld,
     }

@@ -26,6 +26,9 @@ class Bracket(Protocol):
     def unwhiten(self, w: Tensor) -> Tensor:
         """W^T w for w (N, p); unwhiten(whiten(d)) is S^-1 d."""
 
+    def inverse_diagonal(self) -> Tensor:
+        """Diagonal of S^-1, (p,)."""
+
 
 @dataclass(frozen=True, eq=False)
 class DenseBracket:
@@ -40,6 +43,10 @@ class DenseBracket:
     def unwhiten(self, w: Tensor) -> Tensor:
         """L^-T w."""
         return torch.linalg.solve_triangular(self.factor.T, w.T, upper=True).T
+
+    def inverse_diagonal(self) -> Tensor:
+        """From the inverse, p^3."""
+        return torch.cholesky_inverse(self.factor).diagonal()
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +80,10 @@ class ModeBracket:
     def unwhiten(self, w: Tensor) -> Tensor:
         """D^-1/2 (I + B B^T)^-1/2 w."""
         return self._shrink(w) / self.scale
+
+    def inverse_diagonal(self) -> Tensor:
+        """(1 - sum_k basis_k^2 g_k / (1 + g_k)) / D."""
+        return (1 - self.basis.square() @ (self.growth / (1 + self.growth))) / self.scale**2
 
     def _shrink(self, x: Tensor) -> Tensor:
         return x + ((x @ self.basis) * ((1 + self.growth).rsqrt() - 1)) @ self.basis.T

@@ -87,3 +87,19 @@ def test_errors_asked_for_are_kept_and_the_priors_own_error_is_added(
     rows, _ = prepare(analysis, table.assign(error=[np.nan, *[50.0] * (len(table) - 1)]))
     assert rows["error"].iloc[0] == analysis.prior.card.observation_error[rows["variable"].iloc[0]]
     assert (rows["error"].iloc[1:] == 50.0).all()
+
+
+def test_a_report_that_does_not_fit_is_told_so_and_believed_less_if_asked(
+    analysis: Analysis, table: pd.DataFrame
+) -> None:
+    wrong = table.index[(table["variable"] == "msl").to_numpy()][0]
+    spoiled = table.assign(value=table["value"].where(table.index != wrong, table["value"] + 1500.0))
+    rows = spoiled.assign(use="active")
+    told = {}
+    for likelihood in ("gaussian", "varqc"):
+        members = sample(analysis, rows, members=range(4), seed=0, preset="fast", likelihood=likelihood)
+        told[likelihood] = verify(analysis, rows, rows, members, seed=0)[1]
+    gross = told["gaussian"]["gross_error"]
+    assert gross.idxmax() == wrong and gross[wrong] > 0.9 and gross.median() < 0.05
+    trusting, doubting = (abs(told[name].loc[wrong, "o_minus_a"]) for name in told)
+    assert doubting > 1.5 * trusting and doubting > 1200

@@ -62,5 +62,6 @@ def provenance(step: Step, card: PriorCard, batches: Sequence[Batch]) -> dict[st
         "observation_batches": json.dumps({batch.id: batch.content_hash for batch in batches}),
         "seed": step.request["seed"],
         "preset": step.request["preset"],
+        "likelihood": step.request.get("likelihood", "gaussian"),
         "request": json.dumps(step.request, sort_keys=True),
     }

@@ -31,6 +31,7 @@ def sample(step: Step) -> list[NewStep]:
         members=members,
         seed=request["seed"],
         preset=request["preset"],
+        likelihood=request.get("likelihood", "gaussian"),
         progress=told,
     )
     write_members(step.store, step.key("ensemble.zarr"), job.prior.card.state, members, fields)

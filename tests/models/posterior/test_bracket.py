@@ -20,6 +20,7 @@ def test_whitening_twice_is_the_inverse(bracket: Bracket, matrix: torch.Tensor) 
     d = torch.randn(3, 40, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     solved = bracket.unwhiten(bracket.whiten(d))
     assert torch.allclose(solved @ matrix, d, atol=1e-9)
+    assert torch.allclose(bracket.inverse_diagonal(), torch.linalg.inv(matrix).diagonal(), rtol=1e-8)
     squared = bracket.whiten(d).square().sum(-1)
     assert torch.allclose(squared, (d * torch.linalg.solve(matrix, d.T).T).sum(-1), rtol=1e-9)
 
