@@ -61,8 +61,8 @@ def lorenz(
         str, typer.Option(help="Of lorenz63, lorenz96, lorenz96-sparse.")
     ] = "lorenz63,lorenz96,lorenz96-sparse",
     seeds: Annotated[str, typer.Option(help="Of truth and observations.")] = "1,2,3,4,5",
-    analyses: Annotated[int | None, typer.Option(help="Per seed: 60 if not given.")] = None,
-    members: Annotated[int | None, typer.Option(help="Members of each ensemble: 16 if not given.")] = None,
+    analyses: Annotated[int | None, typer.Option(help="Per seed: the setup's if not given.")] = None,
+    members: Annotated[int | None, typer.Option(help="Of each ensemble: the setup's if not given.")] = None,
     as_json: Json = False,
     quick: Quick = False,
 ) -> None:
@@ -78,8 +78,8 @@ def lorenz(
     options = board.Options(
         setups=["lorenz63"] if quick else setups.split(","),
         seeds=[int(s) for s in (seeds[:1] if quick else seeds).split(",")],
-        analyses=analyses or (10 if quick else 60),
-        members=members or (8 if quick else 16),
+        analyses=analyses or (10 if quick else None),
+        members=members or (8 if quick else None),
         quick=quick,
     )
     _show(lambda say: board.score(options, say), as_json)

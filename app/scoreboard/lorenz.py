@@ -35,6 +35,7 @@ class Setup:
         window: L, its number of states in an analysis.
         preset: of the sampler.
         cycles, spin_up: how many observation times there are, and how many of them are not judged.
+        analyses, members: how many of them Serein analyses, with how many members.
         peers: name of DAPPER's method, of its class, and its arguments.
         quick_peer: the cheapest of them.
         filter, smoother: targets of the RMSE; None where there is none.
@@ -47,6 +48,8 @@ class Setup:
     preset: dict[str, Any]
     cycles: int
     spin_up: int
+    analyses: int
+    members: int
     peers: dict[str, tuple[str, tuple[Any, ...], dict[str, Any]]]
     quick_peer: str
     filter: float | None = None
@@ -62,6 +65,8 @@ SETUPS = {
         preset={"steps": 16, "sigma_start": 0.6, "sigma_stop": 0.03, "stochastic": True, "iterations": 2},
         cycles=1000,
         spin_up=64,
+        analyses=50,
+        members=16,
         peers={
             "PartFilt, N=4000": ("PartFilt", (), {"N": 4000, "reg": 0.7, "NER": 0.05}),
             "EnKF-N, N=10": ("EnKF_N", (), {"N": 10, "rot": True}),
@@ -78,6 +83,8 @@ SETUPS = {
         preset={"steps": 12, "sigma_start": 0.5, "sigma_stop": 0.03, "stochastic": True, "iterations": 1},
         cycles=1000,
         spin_up=400,
+        analyses=10,
+        members=8,
         peers={
             "EnKF-N, N=24": ("EnKF_N", (), {"N": 24, "rot": True}),
             "LETKF, N=7": ("LETKF", (), {"N": 7, "rot": True, "infl": 1.04, "loc_rad": 4}),
@@ -93,6 +100,8 @@ SETUPS = {
         preset={"steps": 32, "sigma_start": 2.0, "sigma_stop": 0.02, "stochastic": True, "iterations": 3},
         cycles=300,
         spin_up=50,
+        analyses=10,
+        members=8,
         peers={
             "LETKF, N=100": ("LETKF", (), {"N": 100, "infl": 1.02, "loc_rad": 4}),
             "iEnKS, N=40, lag 2": ("iEnKS", ("Sqrt",), {"N": 40, "infl": 1.10, "Lag": 2}),
@@ -105,12 +114,12 @@ SETUPS = {
 
 @dataclass(frozen=True)
 class Options:
-    """What is scored: setups, seeds, analyses per seed, members; `quick`: one cheap peer only."""
+    """What is scored: setups, seeds, analyses and members if not the setup's; `quick`: one peer only."""
 
     setups: Sequence[str] = tuple(SETUPS)
     seeds: Sequence[int] = (1, 2, 3, 4, 5)
-    analyses: int = 100
-    members: int = 16
+    analyses: int | None = None
+    members: int | None = None
     quick: bool = False
     cycles: dict[str, int] = field(default_factory=dict)
 
@@ -142,11 +151,12 @@ def run(name: str, seed: int, options: Options, say: Say) -> dict[str, Any]:
     setup = SETUPS[name]
     say("truth and observations")
     twin = simulate(setup.module, seed, options.cycles.get(name, setup.cycles))
-    at = analysis_times(setup, len(twin.truth), options.analyses)
+    at = analysis_times(setup, len(twin.truth), options.analyses or setup.analyses)
+    members = options.members or setup.members
     say("Serein")
     begin = time.monotonic()
-    ours = serein(setup, twin, at, options.members, seed)
-    row: dict[str, Any] = {"setup": name, "seed": seed, "analyses": len(at), "members": options.members}
+    ours = serein(setup, twin, at, members, seed)
+    row: dict[str, Any] = {"setup": name, "seed": seed, "analyses": len(at), "members": members}
     row["serein"] = {**ours, "seconds": round(time.monotonic() - begin, 1)}
     row["peers"] = {}
     for peer, call in setup.peers.items():

@@ -9,6 +9,7 @@ departures z[index] - y, all zero, so that one Posterior serves windows whose y 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -44,14 +45,15 @@ class SeededNoise:
 
     def states(self, level: int, shape: Sequence[int]) -> Tensor:
         """(rows, *shape)."""
-        return torch.randn(self.rows, *shape, generator=self._generator(level))
+        return self._draw(level, tuple(shape))
 
     def errors(self, count: int, level: int = OBSERVATIONS) -> Tensor:
         """(rows, count)."""
-        return torch.randn(self.rows, count, generator=self._generator(level))
+        return self._draw(level, (count,))
 
-    def _generator(self, level: int) -> torch.Generator:
-        return torch.Generator().manual_seed((self.seed << 40) + level)
+    def _draw(self, level: int, shape: tuple[int, ...]) -> Tensor:
+        generator = np.random.default_rng([self.seed, level])
+        return torch.from_numpy(generator.standard_normal((self.rows, *shape), dtype=np.float32))
 
 
 def assimilate(

@@ -118,7 +118,7 @@ class LinearOracle:
 
 
 def ring(states: int = 12, points: int = 128, seed: int = 0, rank: int = 384) -> LinearOracle:
-    """Stations and a swath on a ring of `points`, over `states` steps."""
+    """Stations and a swath on a ring of `points`, over `states` steps; `rank` modes in the Climatology."""
     generator = torch.Generator().manual_seed(seed)
     covariance = TRUE.covariance(states, points)
     seen, error = [], []
@@ -133,6 +133,6 @@ def ring(states: int = 12, points: int = 128, seed: int = 0, rank: int = 384) ->
     factor = torch.linalg.cholesky(covariance + 1e-10 * torch.eye(len(covariance), dtype=torch.float64))
     truth = factor @ torch.randn(len(covariance), generator=generator, dtype=torch.float64)
     value = jacobian @ truth + errors * torch.randn(len(errors), generator=generator, dtype=torch.float64)
-    climatology = Climatology(states, (1, 1, points), rank)
+    climatology = Climatology(states, (1, 1, points), min(rank, states * points * 3 // 4))
     climatology.set_covariance(WRONG.covariance(states, points))
     return LinearOracle(covariance, jacobian, errors, value, climatology)
