@@ -25,6 +25,7 @@ from models.observations.quality.domain import analysis_index, domain, known_cha
 from models.observations.quality.elevation import elevation
 from models.observations.quality.first_guess import first_guess
 from models.observations.quality.superob import superob
+from models.observations.quality.thinning import nearest_sounding
 from models.observations.variables import VARIABLES, channel_names
 from models.observations.withholding import limit_stations, withhold
 from models.posterior.gaussian import GaussianObservations, LinearObservations
@@ -138,6 +139,7 @@ def prepare(
     card = analysis.prior.card
     rows = domain(frame, card.state.grid, analysis.times, pd.Timedelta(minutes=card.time_tolerance_minutes))
     rows = elevation(known_channels(rows, card.state.names), card.max_station_elevation)
+    rows = nearest_sounding(rows, analysis.index(rows), analysis.times)
     rows = withhold(_with_errors(analysis, rows), withheld)
     rows = limit_stations(rows, stations or {})
     rows = _against_climatology(analysis, rows, check)

@@ -96,8 +96,8 @@ SETUPS = {
     "lorenz96-sparse": Setup(
         "Lorenz96.spantini2019",
         prior="lorenz96-coarse",
-        window=21,
-        preset={"steps": 32, "sigma_start": 2.0, "sigma_stop": 0.02, "stochastic": True, "iterations": 3},
+        window=17,
+        preset={"steps": 16, "sigma_start": 1.5, "sigma_stop": 0.05, "stochastic": True, "iterations": 2},
         cycles=300,
         spin_up=50,
         analyses=10,
