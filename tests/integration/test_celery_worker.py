@@ -5,11 +5,13 @@ import os
 import random
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -86,6 +88,21 @@ def attempts_sampled(services: Services) -> list[str]:
     return log.read_text().splitlines() if log.exists() else []
 
 
+def freeze(worker: subprocess.Popen[bytes], services: Services) -> None:
+    """Stop the process, but not while it is writing: a frozen writer keeps all of SQLite waiting."""
+    path = services.settings.home / "serein.sqlite"
+    while True:
+        worker.send_signal(signal.SIGSTOP)
+        try:
+            with closing(sqlite3.connect(path, timeout=0.5, isolation_level=None)) as other:
+                other.execute("BEGIN IMMEDIATE")
+                other.execute("ROLLBACK")
+            return
+        except sqlite3.OperationalError:
+            worker.send_signal(signal.SIGCONT)
+            time.sleep(0.05)
+
+
 def test_a_worker_killed_in_the_middle_of_a_block_costs_an_attempt_and_publishes_once(
     services: Services, workers: Workers
 ) -> None:
@@ -121,7 +138,7 @@ def test_chaos_loses_nothing_and_publishes_nothing_twice(services: Services, wor
         sweep(services)
         assert time.monotonic() < end
         time.sleep(0.1)
-    pool[0].send_signal(signal.SIGSTOP)
+    freeze(pool[0], services)
     shutil.rmtree(services.settings.home / "broker" / "messages")
     (services.settings.home / "broker" / "messages").mkdir()
     time.sleep(services.settings.lease_seconds + 1)
