@@ -51,5 +51,5 @@ $(SETUP): pyproject.toml constraints.txt
 	@touch $@
 
 $(CHECK_TOOLS): $(SETUP)
-	$(BIN)/python -m pip install -c constraints.txt -e '.[test,dev,train]'
+	$(BIN)/python -m pip install -c constraints.txt -e '.[test,dev,train,peers]'
 	@touch $@

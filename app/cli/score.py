@@ -66,12 +66,13 @@ def lorenz(
     as_json: Json = False,
     quick: Quick = False,
 ) -> None:
-    """Lorenz-63 and Lorenz-96 beside DAPPER's filters (extra `test`), same truth, same observations.
+    """Lorenz-63 and Lorenz-96 beside DAPPER's filters (extra `peers`), same truth, same observations.
 
     Example: serein score lorenz --setups lorenz63 --seeds 1,2
     """
     import torch
 
+    from app.cli.client import ServiceError
     from app.scoreboard import lorenz as board
 
     torch.set_num_threads(1)  # windows are small: threads would wait for each other
@@ -82,7 +83,10 @@ def lorenz(
         members=members or (8 if quick else None),
         quick=quick,
     )
-    _show(lambda say: board.score(options, say), as_json)
+    try:
+        _show(lambda say: board.score(options, say), as_json)
+    except ModuleNotFoundError as missing:
+        raise ServiceError(f"{missing}: pip install -c constraints.txt -e '.[peers]'") from None
 
 
 Presets = Annotated[str, typer.Option(help="Presets of the sampler to measure.")]

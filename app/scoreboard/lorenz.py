@@ -177,7 +177,7 @@ def simulate(module: str, seed: int, cycles: int) -> Twin:
     """DAPPER's truth and observations, `cycles` + 1 of them.
 
     Raises:
-        ModuleNotFoundError: DAPPER is not installed (extra `test`).
+        ModuleNotFoundError: DAPPER is not installed (extra `peers`).
     """
     with quiet():
         logging.getLogger("matplotlib").setLevel(logging.ERROR)

@@ -63,7 +63,7 @@ class ClassicalPrior:
 
 
 def save(prior: ClassicalPrior, folder: Path) -> None:
-    """Writes `prior.json` and `weights.safetensors`, large matrices in half precision."""
+    """Writes `prior.json` and `weights.safetensors`, in float32."""
     folder.mkdir(parents=True, exist_ok=True)
     weights = {f"network.{k}": v for k, v in prior.network.state_dict().items()}
     weights |= {"mean": prior.mean, "std": prior.std, "autocovariance": prior.autocovariance.float()}

@@ -70,11 +70,11 @@ PROBLEMS = {
         blocks=5,
         kernel=(3, 3),
         pool=(256, 2000),
-        steps=8500,
+        steps=6000,
         batch=8,
         learning_rate=2e-3,
         sigma=(0.015, 5.0),
-        half_steps=8000,
+        half_steps=5500,
     ),
     "lorenz96-coarse": Problem(
         simulate=lorenz96.trajectories,

@@ -4,10 +4,10 @@ Moment matching takes p(z | z_sigma) for Gaussian. Where it has several modes, w
 observations exclude. So each member carries K particles through the steps of the SDE and weighs them (twisted
 diffusion sampler; Wu et al. 2023),
 
-    w' = w  p(z' | z) / q(z' | z, y)  L(z') / L(z),        L(z) ~ exp(-1/2 d^T S^-1 d),  d = y - H(Dec(D)),
+    w' = w  p(z' | z) / q(z' | z, y)  L(z') / L(z),        L(z) ~ exp(-1/2 d^T v),  d = y - H(Dec(D)),
 
-with p the unguided and q the guided step, and L a guess at the likelihood, S being the Gaussian's bracket.
-With many particles none of these matters: what is sampled tends to the posterior itself. Particles whose
+with p the unguided and q the guided step, and L a guess at the likelihood, v being the guidance's solution of
+(R + J V J^T) v = d. With many particles none of these matters: what is sampled tends to the posterior itself. Particles whose
 weights are uneven are resampled within their member, and in the end one of each member is drawn. Members know
 nothing of each other, so each is reproducible alone.
 """
@@ -73,9 +73,8 @@ def sample_particles(
     for i, sigma in enumerate(levels):
         guided = guidance(posterior, z, sigma, weights)
         _check(guided.mean, i, levels)
-        if guided.misfit is not None:
-            likelihood = -0.5 * seen.bracket(sigma).whiten(guided.misfit).square().sum(-1)
-            likelihood = likelihood.double().reshape(log.shape)
+        if guided.misfit is not None and guided.weights is not None:
+            likelihood = -0.5 * (guided.misfit * guided.weights).sum(-1).double().reshape(log.shape)
             log = log + change + likelihood - (before if i else likelihood)
             before = likelihood
         told(i, guided.chi2, guided.residual)

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from app.cli import app
 from app.scoreboard import lorenz
 
-pytest.importorskip("dapper", reason="extra `test` is not installed")
+pytest.importorskip("dapper", reason="extra `peers` is not installed")
 
 
 def test_the_quick_form_assimilates_the_same_observations_as_a_filter() -> None:
