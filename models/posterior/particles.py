@@ -7,9 +7,9 @@ diffusion sampler; Wu et al. 2023),
     w' = w  p(z' | z) / q(z' | z, y)  L(z') / L(z),        L(z) ~ exp(-1/2 d^T v),  d = y - H(Dec(D)),
 
 with p the unguided and q the guided step, and L a guess at the likelihood, v being the guidance's solution of
-(R + J V J^T) v = d. With many particles none of these matters: what is sampled tends to the posterior itself. Particles whose
-weights are uneven are resampled within their member, and in the end one of each member is drawn. Members know
-nothing of each other, so each is reproducible alone.
+(R + J V J^T) v = d. With many particles none of these matters: what is sampled tends to the posterior itself.
+Particles whose weights are uneven are resampled within their member, and in the end one of each member is
+drawn. Members know nothing of each other, so each is reproducible alone.
 """
 
 import math

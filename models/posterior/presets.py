@@ -6,8 +6,8 @@ denoiser has learned.
     fast      20 evaluations, 39 vector-Jacobian products (the ODE). Exact on Gaussian problems to a twentieth
               of the posterior's spread; of several modes, a third of the weight may be wrong.
     balanced  32 levels of the SDE with 8 particles: 256 evaluations. Weights of modes to a few per cent.
-    careful   48 levels of the SDE with 16 particles: 768 evaluations. Within Monte-Carlo error on both, but for
-              the fit to the observations, whose chi2 is 2 % too large in 1536 dimensions.
+    careful   48 levels of the SDE with 16 particles: 768 evaluations. Within Monte-Carlo error on both, but
+              for the fit to the observations, whose chi2 is 2 % too large in 1536 dimensions.
 """
 
 from models.posterior.sampler import Preset
