@@ -90,7 +90,7 @@ class Climatology(nn.Module):
     def _set(self, values: Tensor, vectors: Tensor) -> None:
         """From all variances, descending (size,), and directions (size, size)."""
         rank = self.modes.shape[0]
-        self.floor.copy_(values[rank:].mean())
+        self.floor.copy_(values[rank:].mean() if rank < len(values) else values[-1])
         self.variances.copy_(values[:rank])
         self.modes.copy_(vectors[:, :rank].T)
 

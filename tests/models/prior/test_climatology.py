@@ -53,6 +53,12 @@ def test_the_fit_keeps_the_leading_variances_and_the_total() -> None:
     assert torch.allclose(dense(climate).trace(), covariance.trace(), rtol=1e-5)
 
 
+def test_a_fit_of_full_rank_is_the_sample_covariance() -> None:
+    climate, windows = fitted(rank=24)
+    sample = windows.flatten(1)
+    assert torch.allclose(dense(climate), sample.T @ sample / len(sample), atol=1e-4)
+
+
 def test_cross_validated_variances_are_those_of_windows_not_seen() -> None:
     generator = torch.Generator().manual_seed(3)
     true = torch.logspace(1, -2, 24, dtype=torch.float64)
