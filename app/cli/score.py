@@ -96,6 +96,7 @@ Presets = Annotated[str, typer.Option(help="Presets of the sampler to measure.")
 def oracle(
     members: Annotated[int | None, typer.Option(help="Members of each ensemble: 1024 if not given.")] = None,
     presets: Presets = "fast,balanced,careful",
+    seed: Annotated[int, typer.Option(help="Of the problem (the first, of several).")] = 0,
     as_json: Json = False,
     quick: Quick = False,
 ) -> None:
@@ -106,7 +107,9 @@ def oracle(
     from app.scoreboard import oracle as board
 
     options = board.Options(
-        members=members or (64 if quick else 1024), presets=["fast"] if quick else presets.split(",")
+        members=members or (64 if quick else 1024),
+        presets=["fast"] if quick else presets.split(","),
+        seed=seed,
     )
     _show(lambda say: board.score(options, say), as_json)
 
@@ -115,6 +118,7 @@ def oracle(
 def mixture(
     members: Annotated[int | None, typer.Option(help="Samples of each problem: 4096 if not given.")] = None,
     presets: Presets = "fast,balanced,careful",
+    seed: Annotated[int, typer.Option(help="Of the problem (the first, of several).")] = 0,
     as_json: Json = False,
     quick: Quick = False,
 ) -> None:
@@ -128,6 +132,7 @@ def mixture(
         members=members or (400 if quick else 4096),
         presets=["fast", "balanced"] if quick else presets.split(","),
         problems=1 if quick else 4,
+        seed=seed,
     )
     _show(lambda say: board.score(options, say), as_json)
 
