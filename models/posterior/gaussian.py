@@ -55,11 +55,14 @@ class GaussianObservations(ABC):
     def bracket(self, sigma: float | None = None, inflation: Tensor | None = None) -> Bracket:
         """S with the covariance left at `sigma` (C if None); error variances times `inflation` (p,)."""
 
-    def noise(self, v: Tensor, inflation: Tensor | None = None) -> Tensor:
-        """R v for v (N, p); `inflation` of the variances, (p,) or (N, p)."""
-        variance = self.error**2 if inflation is None else self.error**2 * inflation
-        own = v * variance.to(v)
+    def noise(self, v: Tensor) -> Tensor:
+        """R v for v (N, p)."""
+        own = v * (self.error**2).to(v)
         return own if self.shared is None else own + (v @ self.shared.to(v)) @ self.shared.T.to(v)
+
+    def _variances(self, inflation: Tensor | None) -> Tensor:
+        """Of the independent errors, times `inflation`, (p,)."""
+        return self.error**2 if inflation is None else self.error**2 * inflation
 
     @property
     def random_numbers(self) -> int:
@@ -144,8 +147,7 @@ class LinearObservations(GaussianObservations):
 
     def bracket(self, sigma: float | None = None, inflation: Tensor | None = None) -> Bracket:
         """By Cholesky factorisation."""
-        variance = self.error**2 if inflation is None else self.error**2 * inflation
-        noise = torch.diag(variance)
+        noise = torch.diag(self._variances(inflation))
         if self.shared is not None:
             noise = noise + self.shared @ self.shared.T
         return DenseBracket(torch.linalg.cholesky(self.covariance(sigma) + noise))

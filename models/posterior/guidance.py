@@ -17,7 +17,7 @@ differentiated backwards. The solve is done in the precision of the observations
 many), whatever the networks run in.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -49,6 +49,14 @@ class Guided:
     weights: Tensor | None = None
     chi2: float | None = None
     residual: float | None = None
+
+
+def check_finite(guided: Guided, i: int, levels: Sequence[float]) -> None:
+    """Raise FloatingPointError, naming noise level i of `levels`, if the sampler has diverged."""
+    if not torch.isfinite(guided.mean).all():
+        raise FloatingPointError(
+            f"the sampler diverged at noise level {i + 1} of {len(levels)} ({levels[i]:.3g})"
+        )
 
 
 class Guidance(Protocol):

@@ -60,8 +60,7 @@ class ManyObservations(GaussianObservations):
         columns = self.along * variances.sqrt()
         if self.shared is not None:
             columns = torch.cat([columns, self.shared.to(columns)], dim=1)
-        variance = self.error**2 if inflation is None else self.error**2 * inflation
-        return ModeBracket.of(columns, variance.to(columns) + floor * self.rest)
+        return ModeBracket.of(columns, self._variances(inflation).to(columns) + floor * self.rest)
 
     def _gain(self, misfit: Tensor) -> Tensor:
         weights = self._whole.unwhiten(self._whole.whiten(misfit))

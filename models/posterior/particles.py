@@ -19,7 +19,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from models.posterior.guidance import Guidance
+from models.posterior.guidance import Guidance, check_finite
 from models.posterior.noise import OBSERVATIONS, START, Noise
 from models.posterior.posterior import Posterior
 
@@ -62,6 +62,10 @@ def sample_particles(
     Arguments:
         levels: noise levels, descending.
         told: called after each with its number, chi2 and residual (as in `Guided`).
+
+    Raises:
+        FloatingPointError: the iteration diverged; names the level.
+        ValueError: no levels.
     """
     each, seen, shape = ParticleNoise(noise, count), posterior.gaussian, posterior.mean.shape
     z = seen.draw(posterior.mean, each.states(START, shape), each.errors(seen.random_numbers))
@@ -72,7 +76,7 @@ def sample_particles(
     last: tuple[Tensor, Tensor, float] | None = None
     for i, sigma in enumerate(levels):
         guided = guidance(posterior, z, sigma, weights)
-        _check(guided.mean, i, levels)
+        check_finite(guided, i, levels)
         if guided.misfit is not None and guided.weights is not None:
             likelihood = -0.5 * (guided.misfit * guided.weights).sum(-1).double().reshape(log.shape)
             log = log + change + likelihood - (before if i else likelihood)
@@ -96,13 +100,6 @@ def sample_particles(
         z = z + share * (q - z) + step
         last = (mean, free, h)
     raise ValueError("a sampler needs at least one noise level")
-
-
-def _check(mean: Tensor, i: int, levels: Sequence[float]) -> None:
-    if not torch.isfinite(mean).all():
-        raise FloatingPointError(
-            f"the sampler diverged at noise level {i + 1} of {len(levels)} ({levels[i]:.3g})"
-        )
 
 
 def _resampled(log: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor]:

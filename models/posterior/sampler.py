@@ -23,7 +23,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from models.posterior.guidance import Guidance, Guided, MomentMatching
+from models.posterior.guidance import Guidance, Guided, MomentMatching, check_finite
 from models.posterior.noise import START, Noise
 from models.posterior.particles import sample_particles
 from models.posterior.posterior import Posterior
@@ -115,10 +115,7 @@ def sample(
     def step(z: Tensor, i: int) -> Guided:
         nonlocal weights
         guided = guide(posterior, z, levels[i], weights)
-        if not torch.isfinite(guided.mean).all():
-            raise FloatingPointError(
-                f"the sampler diverged at noise level {i + 1} of {len(levels)} ({levels[i]:.3g})"
-            )
+        check_finite(guided, i, levels)
         weights = guided.weights
         return guided
 
