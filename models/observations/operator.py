@@ -78,9 +78,15 @@ class ObservationOperator:
         channels, cells = len(state.channels), state.grid.shape[0] * state.grid.shape[1]
         index = ((when[:, :, None] * channels + layer[:, None, :])[..., None]) * cells + point[:, None, None]
         weight = temporal[:, :, None, None] * vertical[:, None, :, None] * horizontal[:, None, None]
-        shape = (len(times), channels, *state.grid.shape)
-        taps = (len(frame), 2 * 2 * 4)
-        return cls(shape, torch.from_numpy(index.reshape(taps)), torch.from_numpy(weight.reshape(taps)))
+        shape, taps = (len(times), channels, *state.grid.shape), (len(frame), 2 * 2 * 4)
+        return cls(shape, *_needed(index.reshape(taps), weight.reshape(taps)))
+
+
+def _needed(index: NDArray[np.int64], weight: NDArray[np.float64]) -> tuple[Tensor, Tensor]:
+    """The taps (n, K) without those that no row gives any weight; at a state and level, 4 of 16 are left."""
+    first = np.argsort(weight == 0, axis=1, kind="stable")
+    kept = first[:, : max(1, int((weight != 0).sum(1).max(initial=0)))]
+    return tuple(torch.from_numpy(np.take_along_axis(a, kept, axis=1)) for a in (index, weight))  # type: ignore[return-value]
 
 
 def _between(

@@ -51,27 +51,33 @@ class DenseBracket:
 
 @dataclass(frozen=True, eq=False)
 class ModeBracket:
-    """S = diag(scale^2) + scale B B^T scale, B = basis diag(g^1/2) with orthonormal columns in `basis`.
+    """S = D^1/2 (I + B B^T) D^1/2 with D = diag(scale^2), B = basis diag(g^1/2), basis = D^-1/2 along mix.
+
+    The basis has orthonormal columns and is not formed: `along` is by far the largest thing there is.
 
     Attributes:
+        along: A, (p, rank).
         scale: D^1/2, (p,).
-        basis: orthonormal columns, (p, k).
+        mix: of the modes, (rank, k).
         growth: g, (k,).
     """
 
+    along: Tensor
     scale: Tensor
-    basis: Tensor
+    mix: Tensor
     growth: Tensor
 
     @classmethod
-    def of(cls, along: Tensor, diagonal: Tensor) -> "ModeBracket":
-        """S = along along^T + diag(diagonal), for along (p, k) and diagonal (p,)."""
-        scale = diagonal.sqrt()
-        scaled = along / scale[:, None]
-        growth, rotation = torch.linalg.eigh(scaled.T @ scaled)
+    def of(cls, along: Tensor, variances: Tensor, diagonal: Tensor) -> "ModeBracket":
+        """S = A diag(variances) A^T + diag(diagonal), for A = `along` (p, rank) and diagonal (p,)."""
+        gram = along.new_zeros(along.shape[1], along.shape[1])
+        for rows, d in zip(along.split(ROWS), diagonal.split(ROWS), strict=True):
+            gram += rows.T @ (rows / d[:, None])
+        root = variances.sqrt()
+        growth, rotation = torch.linalg.eigh(root[:, None] * gram * root)
         kept = growth > growth[-1] * along.shape[1] * torch.finfo(along.dtype).eps
         growth = growth[kept]
-        return cls(scale, scaled @ (rotation[:, kept] / growth.sqrt()), growth)
+        return cls(along, diagonal.sqrt(), root[:, None] * rotation[:, kept] / growth.sqrt(), growth)
 
     def whiten(self, d: Tensor) -> Tensor:
         """(I + B B^T)^-1/2 D^-1/2 d."""
@@ -83,7 +89,15 @@ class ModeBracket:
 
     def inverse_diagonal(self) -> Tensor:
         """(1 - sum_k basis_k^2 g_k / (1 + g_k)) / D."""
-        return (1 - self.basis.square() @ (self.growth / (1 + self.growth))) / self.scale**2
+        share = self.growth / (1 + self.growth)
+        explained = torch.cat([(rows @ self.mix).square() @ share for rows in self.along.split(ROWS)])
+        return (1 - explained / self.scale**2) / self.scale**2
 
     def _shrink(self, x: Tensor) -> Tensor:
-        return x + ((x @ self.basis) * ((1 + self.growth).rsqrt() - 1)) @ self.basis.T
+        """(I + B B^T)^-1/2 x."""
+        modes = ((x / self.scale) @ self.along) @ self.mix
+        less = (modes * ((1 + self.growth).rsqrt() - 1)) @ self.mix.T
+        return x + (less @ self.along.T) / self.scale
+
+
+ROWS = 2**15  # observations whose modes are copied at a time

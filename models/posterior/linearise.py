@@ -61,6 +61,6 @@ def by_action(
     def adjoint(weights: Tensor) -> Tensor:
         return jacobian(len(weights)).pull(weights)
 
-    along, rest = modes_of(action, prior.climatology, torch.Generator().manual_seed(0))
+    along, rest = modes_of(action, prior.climatology, torch.Generator().manual_seed(0), len(value))
     y, std, background = (v.float() for v in (value, error, operator(prior.decode(mean))))
     return ManyObservations(y, std, background, prior.climatology, along, rest, action, adjoint)

@@ -57,10 +57,11 @@ class ManyObservations(GaussianObservations):
     def bracket(self, sigma: float | None = None, inflation: Tensor | None = None) -> Bracket:
         """By the Woodbury identity in the space of the modes."""
         variances, floor = (v.to(self.along) for v in self.left(sigma))
-        columns = self.along * variances.sqrt()
+        along = self.along
         if self.shared is not None:
-            columns = torch.cat([columns, self.shared.to(columns)], dim=1)
-        return ModeBracket.of(columns, self._variances(inflation).to(columns) + floor * self.rest)
+            along = torch.cat([along, self.shared.to(along)], dim=1)
+            variances = torch.cat([variances, variances.new_ones(self.shared.shape[1])])
+        return ModeBracket.of(along, variances, self._variances(inflation).to(along) + floor * self.rest)
 
     def _gain(self, misfit: Tensor) -> Tensor:
         weights = self._whole.unwhiten(self._whole.whiten(misfit))
@@ -72,12 +73,20 @@ class ManyObservations(GaussianObservations):
 
 
 def modes_of(
-    action: Linear, climatology: Climatology, generator: torch.Generator, chunk: int = 64
+    action: Linear, climatology: Climatology, generator: torch.Generator, observations: int
 ) -> tuple[Tensor, Tensor]:
     """`along` and `rest` of `ManyObservations`; `rest` is estimated from random signs."""
+    chunk = min(64, max(1, TOGETHER // observations))
     modes = climatology.modes.reshape(-1, *climatology.shape)
-    along = torch.cat([action(part) for part in modes.split(chunk)]).T
-    signs = torch.randint(0, 2, (PROBES, climatology.modes.shape[1]), generator=generator) * 2.0 - 1
-    signs = signs - (signs @ climatology.modes.T) @ climatology.modes
-    rest = action(signs.reshape(-1, *climatology.shape)).square().mean(0)
+    along = torch.empty(observations, len(modes))
+    for first in range(0, len(modes), chunk):
+        along[:, first : first + chunk] = action(modes[first : first + chunk]).T
+    rest = torch.zeros(observations)
+    for _ in range(PROBES // chunk):
+        signs = torch.randint(0, 2, (chunk, climatology.modes.shape[1]), generator=generator) * 2.0 - 1
+        signs = signs - (signs @ climatology.modes.T) @ climatology.modes
+        rest += action(signs.reshape(-1, *climatology.shape)).square().sum(0) / (PROBES // chunk * chunk)
     return along, rest
+
+
+TOGETHER = 2**22  # values of observations that are worked out at a time

@@ -11,8 +11,10 @@ def systems() -> list[tuple[Bracket, torch.Tensor]]:
     generator = torch.Generator().manual_seed(0)
     along = torch.randn(40, 7, generator=generator, dtype=torch.float64)
     diagonal = torch.rand(40, generator=generator, dtype=torch.float64) + 1e-4
-    matrix = along @ along.T + diagonal.diag()
-    return [(DenseBracket(torch.linalg.cholesky(matrix)), matrix), (ModeBracket.of(along, diagonal), matrix)]
+    variances = torch.rand(7, generator=generator, dtype=torch.float64) + 0.5
+    matrix = (along * variances) @ along.T + diagonal.diag()
+    modes = ModeBracket.of(along, variances, diagonal)
+    return [(DenseBracket(torch.linalg.cholesky(matrix)), matrix), (modes, matrix)]
 
 
 @pytest.mark.parametrize(("bracket", "matrix"), systems())
@@ -28,7 +30,7 @@ def test_whitening_twice_is_the_inverse(bracket: Bracket, matrix: torch.Tensor) 
 def test_modes_that_no_observation_sees_are_left_out() -> None:
     along = torch.zeros(5, 3, dtype=torch.float64)
     along[:, 0] = 1
-    bracket = ModeBracket.of(along, torch.ones(5, dtype=torch.float64))
+    bracket = ModeBracket.of(along, torch.ones(3, dtype=torch.float64), torch.ones(5, dtype=torch.float64))
     assert bracket.growth.shape == (1,)
     assert torch.isfinite(bracket.whiten(torch.ones(1, 5, dtype=torch.float64))).all()
 
