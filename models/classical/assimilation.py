@@ -18,6 +18,8 @@ from models.posterior.gaussian import LinearObservations
 from models.posterior.noise import OBSERVATIONS
 from models.posterior.posterior import Posterior
 from models.posterior.sampler import Preset, sample
+from models.prior.climatology import Climatology
+from models.prior.denoiser import Denoiser
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,12 +30,14 @@ class Network:
         window: L.
         states, points: of each observation, its state and its component (flat, of K w), (p,) int64.
         error: standard deviation, in units of the standardised states, (p,).
+        pace: states are 2^pace of the prior's `spacing` apart.
     """
 
     window: int
     states: Tensor
     points: Tensor
     error: Tensor
+    pace: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,26 +75,53 @@ def assimilate(
         values: y, standardised, (B, p).
         batch: rows (windows times members) that are sampled together.
     """
-    denoiser, climatology = prior.denoiser(network.window), prior.climatology(network.window)
-    size = climatology.modes.shape[1]
-    index = network.states * (size // network.window) + network.points
-    jacobian = torch.zeros(len(index), size, dtype=torch.float64)
-    jacobian[torch.arange(len(index)), index] = 1
-    mean = torch.zeros(climatology.shape)
-    zero = torch.zeros(len(index), dtype=torch.float64)
-
-    def denoise(z: Tensor, sigma: float) -> Tensor:
-        return denoiser(z, z.new_full((len(z),), sigma), z.new_zeros(z.shape[:2]))
-
+    window = Window.of(prior, network)
     out = []
     rows = values.repeat_interleave(members, dim=0)
     for number, part in enumerate(rows.split(batch)):
-        y = part.repeat_interleave(preset.particles, dim=0)
-
-        def observe(z: Tensor, y: Tensor = y) -> Tensor:
-            return z.flatten(1)[:, index] - y.to(z)
-
-        seen = LinearObservations(zero, network.error.double(), -y.double(), climatology, jacobian)
-        posterior = Posterior(denoise, observe, seen, mean)
+        posterior = window.posterior(part, preset.particles)
         out.append(sample(posterior, preset, SeededNoise(seed * 100_003 + number, len(part))))
     return torch.cat(out).unflatten(0, (len(values), members))
+
+
+@dataclass(frozen=True, eq=False)
+class Window:
+    """What all windows of a network share.
+
+    Attributes:
+        denoiser, climatology: of such windows.
+        index: of the components seen, among all of the window, (p,).
+        jacobian: that picks them, (p, size), float64.
+        error: standard deviation, (p,).
+    """
+
+    denoiser: Denoiser
+    climatology: Climatology
+    index: Tensor
+    jacobian: Tensor
+    error: Tensor
+
+    @classmethod
+    def of(cls, prior: ClassicalPrior, network: Network) -> "Window":
+        """Looks at the windows of `prior` through `network`."""
+        climatology = prior.climatology(network.window, network.pace)
+        size = climatology.modes.shape[1]
+        index = network.states * (size // network.window) + network.points
+        jacobian = torch.zeros(len(index), size, dtype=torch.float64)
+        jacobian[torch.arange(len(index)), index] = 1
+        denoiser = prior.denoiser(network.window, network.pace)
+        return cls(denoiser, climatology, index, jacobian, network.error.double())
+
+    def posterior(self, rows: Tensor, particles: int = 1) -> Posterior:
+        """Of windows that differ in y, `rows` (N, p), `particles` of each in turn."""
+        y = rows.repeat_interleave(particles, dim=0)
+
+        def denoise(z: Tensor, sigma: float) -> Tensor:
+            return self.denoiser(z, z.new_full((len(z),), sigma), z.new_zeros(z.shape[:2]))
+
+        def observe(z: Tensor) -> Tensor:
+            return z.flatten(1)[:, self.index] - y.to(z)
+
+        zero = torch.zeros(len(self.index), dtype=torch.float64)
+        seen = LinearObservations(zero, self.error, -y.double(), self.climatology, self.jacobian)
+        return Posterior(denoise, observe, seen, torch.zeros(self.climatology.shape))

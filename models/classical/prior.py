@@ -14,21 +14,24 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from models.classical import stationary
+from models.classical import stationary, torus
 from models.prior.card import BUNDLED
 from models.prior.climatology import Climatology
 from models.prior.convolution import ConvolutionalNetwork
 from models.prior.denoiser import Denoiser
+from models.prior.parameter import ParameterDenoiser, ParameterNetwork
+from models.prior.remainder import RemainderDenoiser
+from models.prior.unet import UNet
 
 
 @dataclass(frozen=True, eq=False)
 class ClassicalPrior:
-    """p(z) of windows of standardised states (L, K, 1, w), `spacing` apart.
+    """p(z) of windows of standardised states (L, K, h, w), `spacing` apart; h is 1 but for flows on a torus.
 
     Attributes:
         spacing: time between states.
-        mean, std: of each component, over the attractor, (K,).
-        autocovariance: c of the standardised states, (lags, K, K, w).
+        mean, std: of each component, over the attractor, (K,); a mean that differs between rows, (K, h, 1).
+        autocovariance: c of the standardised states, (lags, K, K, w) or, on a torus, (lags, K, K, h, w).
         network: F.
         architecture: arguments of F.
     """
@@ -37,35 +40,56 @@ class ClassicalPrior:
     mean: Tensor
     std: Tensor
     autocovariance: Tensor
-    network: ConvolutionalNetwork
+    network: ConvolutionalNetwork | UNet
     architecture: dict[str, object]
 
     @cached_property
     def shape(self) -> tuple[int, int, int]:
-        """(K, 1, w) of a state."""
-        return self.autocovariance.shape[1], 1, self.autocovariance.shape[3]
+        """(K, h, w) of a state."""
+        _, channels, _, *height, width = self.autocovariance.shape
+        return channels, height[0] if height else 1, width
 
-    def denoiser(self, window: int) -> Denoiser:
-        """D of windows of L states."""
-        return Denoiser(stationary.white(window, self.shape), self.network).eval()
+    @property
+    def flat(self) -> bool:
+        """Whether states are fields on a torus."""
+        return self.autocovariance.ndim == 5
 
-    def climatology(self, window: int) -> Climatology:
+    def denoiser(self, window: int, pace: int = 0) -> Denoiser:
+        """D of windows of L states, 2^pace `spacing` apart.
+
+        Raises:
+            ValueError: the network has not learned that pace.
+        """
+        if isinstance(self.network, UNet):
+            return RemainderDenoiser(self.climatology(window), self.network).eval()
+        white = stationary.white(window, self.shape)
+        if isinstance(self.network, ParameterNetwork):
+            return ParameterDenoiser(white, self.network).eval()
+        return Denoiser(white, self.network.at(pace)).eval()
+
+    def climatology(self, window: int, pace: int = 0) -> Climatology:
         """The Gaussian of the same windows."""
-        return stationary.climatology(self.autocovariance, window)
+        c = self.autocovariance[:: 2**pace]
+        return torus.climatology(c, window) if self.flat else stationary.climatology(c, window)
 
     def standardise(self, x: Tensor) -> Tensor:
-        """States (..., K, 1, w) -> z, float32."""
-        return ((x - self.mean[:, None, None]) / self.std[:, None, None]).float()
+        """States (..., K, h, w) -> z, float32."""
+        return ((x - self._centre) / self.std[:, None, None]).float()
 
     def restore(self, z: Tensor) -> Tensor:
-        """z (..., K, 1, w) -> states, float64."""
-        return z.double() * self.std[:, None, None] + self.mean[:, None, None]
+        """z (..., K, h, w) -> states, float64."""
+        return z.double() * self.std[:, None, None] + self._centre
+
+    @property
+    def _centre(self) -> Tensor:
+        """The mean, (K, 1 or h, 1)."""
+        return self.mean.reshape(len(self.mean), -1, 1)
 
 
-def save(prior: ClassicalPrior, folder: Path) -> None:
-    """Writes `prior.json` and `weights.safetensors`, in float32."""
+def save(prior: ClassicalPrior, folder: Path, weights_as: torch.dtype = torch.float32) -> None:
+    """Writes `prior.json` and `weights.safetensors`, in float32 but for the network's weights."""
     folder.mkdir(parents=True, exist_ok=True)
-    weights = {f"network.{k}": v for k, v in prior.network.state_dict().items()}
+    weights = {f"network.{k}": v.to(weights_as) for k, v in prior.network.state_dict().items()}
     weights |= {"mean": prior.mean, "std": prior.std, "autocovariance": prior.autocovariance.float()}
     save_file({k: v.contiguous() for k, v in weights.items()}, folder / "weights.safetensors")
     (folder / "weights.safetensors").chmod(0o644)
@@ -94,8 +118,12 @@ def load(name: str | Path) -> ClassicalPrior:
     )
 
 
-def build(architecture: dict[str, object]) -> ConvolutionalNetwork:
+def build(architecture: dict[str, object]) -> ConvolutionalNetwork | UNet:
     """F with untrained weights, the same each time."""
     with torch.random.fork_rng():
         torch.manual_seed(0)  # initialisation of layers takes no generator
+        if "wave" in architecture:
+            return UNet(**architecture)  # type: ignore[arg-type]
+        if "amplitude" in architecture:
+            return ParameterNetwork(**architecture)  # type: ignore[arg-type]
         return ConvolutionalNetwork(**architecture)  # type: ignore[arg-type]

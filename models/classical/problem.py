@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from models.classical import lorenz63, lorenz96
+from models.classical import kolmogorov, lorenz63, lorenz96
 
+Vary = Callable[[Tensor, torch.Generator], Tensor]
 Simulate = Callable[[int, int, float, torch.Generator], Tensor]
 
 
@@ -24,6 +25,13 @@ class Problem:
         pool: trajectories and states of each, to draw windows from.
         steps, batch, learning_rate: of the training.
         sigma: range of noise levels seen, in climatological standard deviations.
+        paces: of time steps learned: `spacing`, twice that, ...
+        amplitude: of the last channel, where that is a parameter (`models.prior.parameter`); 0 otherwise.
+        wave: of a force, how many along the rows (`models.prior.unet` is told); 0: there is no force.
+        vary: a random symmetry of the dynamics, besides shifts along the last axis.
+        mean: of the pool, (K, h, 1), where it differs between rows.
+        every: steps between validations.
+        held_out: trajectories of the pool that only validate.
         half_steps: the first steps, whose convolutions are in bfloat16: faster where the processor knows it.
     """
 
@@ -39,7 +47,27 @@ class Problem:
     batch: int
     learning_rate: float
     sigma: tuple[float, float]
+    paces: int = 1
+    amplitude: float = 0.0
+    wave: int = 0
+    vary: Vary | None = None
+    mean: Callable[[Tensor], Tensor] | None = None
+    every: int = 250
+    held_out: int = 0
     half_steps: int = 0
+
+    @property
+    def architecture(self) -> dict[str, object]:
+        """Arguments of the network."""
+        common: dict[str, object] = {
+            "latent_shape": self.shape,
+            "width": self.width,
+            "blocks": self.blocks,
+        }
+        if self.wave:
+            return common | {"window": self.window, "wave": self.wave}
+        extra = {"amplitude": self.amplitude} if self.amplitude else {"paces": self.paces}
+        return common | {"kernel": self.kernel} | extra
 
     def trajectories(self, number: int, states: int, generator: torch.Generator) -> Tensor:
         """On the attractor, (number, states, K, h, w), float64."""
@@ -52,29 +80,47 @@ PROBLEMS = {
         shape=(3, 1, 1),
         spacing=0.125,
         window=32,
-        width=64,
+        width=96,
         blocks=5,
         kernel=(5, 1),
         pool=(512, 2000),
-        steps=15000,
+        steps=18000,
         batch=64,
         learning_rate=2e-3,
         sigma=(0.01, 5.0),
+        half_steps=17000,
     ),
     "lorenz96": Problem(
         simulate=lorenz96.trajectories,
         shape=(1, 1, 40),
         spacing=0.05,
         window=32,
-        width=32,
-        blocks=5,
-        kernel=(3, 3),
+        width=64,
+        blocks=6,
+        kernel=(5, 3),
         pool=(256, 2000),
-        steps=6000,
+        steps=8000,
         batch=8,
         learning_rate=2e-3,
         sigma=(0.015, 5.0),
-        half_steps=5500,
+        paces=3,
+        half_steps=7800,
+    ),
+    "lorenz96-forcing": Problem(
+        simulate=lorenz96.forced,
+        shape=(2, 1, 40),
+        spacing=0.05,
+        window=12,
+        width=32,
+        blocks=5,
+        kernel=(3, 3),
+        pool=(4096, 64),
+        steps=3500,
+        batch=16,
+        learning_rate=2e-3,
+        sigma=(0.015, 5.0),
+        amplitude=0.045,
+        half_steps=3250,
     ),
     "lorenz96-coarse": Problem(
         simulate=lorenz96.trajectories,
@@ -90,5 +136,24 @@ PROBLEMS = {
         learning_rate=2e-3,
         sigma=(0.03, 5.0),
         half_steps=4500,
+    ),
+    "kolmogorov": Problem(
+        simulate=kolmogorov.trajectories,
+        shape=(2, 64, 64),
+        spacing=0.2,
+        window=5,
+        width=96,
+        blocks=2,
+        kernel=(3, 3),
+        pool=(112, 64),
+        steps=12000,
+        batch=8,
+        learning_rate=1e-3,
+        sigma=(0.01, 20.0),
+        wave=kolmogorov.WAVENUMBER,
+        vary=kolmogorov.varied,
+        mean=kolmogorov.profile,
+        held_out=8,
+        half_steps=12000,
     ),
 }

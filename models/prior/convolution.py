@@ -7,7 +7,9 @@ shifted, scaled and gated by the noise level (AdaLN-zero; Peebles & Xie 2023), a
 their channels, since advection multiplies (gated linear units; Dauphin et al. 2017).
 """
 
+import copy
 import math
+from typing import Self
 
 import torch
 import torch.nn.functional as F
@@ -15,6 +17,13 @@ from einops import rearrange
 from torch import Tensor, nn
 
 CONDITION = 64  # width of the embedding of the noise level
+
+
+def waves(log_sigma: Tensor) -> Tensor:
+    """The noise level (N,) as cosines and sines, (N, 32)."""
+    frequency = torch.exp(torch.linspace(math.log(0.25), math.log(8.0), 16)).to(log_sigma)
+    phase = log_sigma[:, None] * frequency
+    return torch.cat([phase.cos(), phase.sin()], dim=-1)
 
 
 class Convolution(nn.Module):
@@ -58,16 +67,28 @@ class ConvolutionalNetwork(nn.Module):
         latent_shape: (K, h, w).
         width, blocks: channels and number of residual blocks.
         kernel: states and points a convolution reaches over, both odd.
+        paces: how many time steps there are that it can be told of, each twice the last.
+
+    Attributes:
+        pace: 0 for the shortest time step between the states of a window, 1 for twice that, ...
     """
 
+    pace: int = 0
+
     def __init__(
-        self, latent_shape: tuple[int, int, int], width: int, blocks: int, kernel: tuple[int, int]
+        self,
+        latent_shape: tuple[int, int, int],
+        width: int,
+        blocks: int,
+        kernel: tuple[int, int],
+        paces: int = 1,
     ) -> None:
         super().__init__()
         channels = latent_shape[0] * latent_shape[1]
         kernel = (kernel[0], kernel[1])
         self.inputs = Convolution(2 * channels, width, kernel)
         self.embed = nn.Sequential(nn.Linear(32, CONDITION), nn.SiLU(), nn.Linear(CONDITION, CONDITION))
+        self.paces = nn.Parameter(torch.zeros(paces - 1, CONDITION)) if paces > 1 else None
         self.blocks = nn.ModuleList(Block(width, kernel) for _ in range(blocks))
         self.outputs = nn.Conv2d(width, channels, 1)
         nn.init.zeros_(self.outputs.weight)
@@ -75,11 +96,28 @@ class ConvolutionalNetwork(nn.Module):
 
     def forward(self, x: Tensor, log_sigma: Tensor, season: Tensor) -> Tensor:
         """x (N, L, 2 K, h, w), log_sigma (N,), season (not used) -> (N, L, K, h, w)."""
-        height = x.shape[3]
-        frequency = torch.exp(torch.linspace(math.log(0.25), math.log(8.0), 16)).to(log_sigma)
-        phase = log_sigma[:, None] * frequency
-        condition = F.silu(self.embed(torch.cat([phase.cos(), phase.sin()], dim=-1)))
+        height, condition = x.shape[3], self.condition(log_sigma)
         y = self.inputs(rearrange(x, "n l k h w -> n (k h) l w"))
         for block in self.blocks:
             y = block(y, condition)
         return rearrange(self.outputs(y), "n (k h) l w -> n l k h w", h=height)
+
+    def condition(self, log_sigma: Tensor) -> Tensor:
+        """The noise level (N,) and the pace as the blocks are told of them, (N, CONDITION)."""
+        embedded = self.embed(waves(log_sigma))
+        if self.pace and self.paces is not None:
+            embedded = embedded + self.paces[self.pace - 1]
+        return F.silu(embedded)
+
+    def at(self, pace: int) -> Self:
+        """The same network, with the same weights, for windows whose time step is 2^pace of the shortest.
+
+        Raises:
+            ValueError: it has not learned that time step.
+        """
+        known = 1 if self.paces is None else 1 + len(self.paces)
+        if not 0 <= pace < known:
+            raise ValueError(f"the network knows {known} time steps, the first being 0: not {pace}")
+        other = copy.copy(self)
+        other.pace = pace
+        return other

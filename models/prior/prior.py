@@ -1,4 +1,8 @@
-"""A prior in memory: card, autoencoder and denoiser; saved and loaded as one folder."""
+"""A prior in memory: card, autoencoder and denoiser; saved and loaded as one folder.
+
+The prior of a classical problem (`models.classical`) has no autoencoder: its latents are the standardised
+states. Its folder is written by `models.classical.prior` and described by `models.classical.card`.
+"""
 
 import json
 from dataclasses import dataclass
@@ -7,8 +11,9 @@ from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
+from models.classical import prior as classical
 from models.prior.autoencoder import Autoencoder
 from models.prior.card import PriorCard
 from models.prior.climatology import Climatology
@@ -16,18 +21,33 @@ from models.prior.convolution import ConvolutionalNetwork
 from models.prior.denoiser import Denoiser, SpaceTimeTransformer
 
 
+class Standardised(nn.Module):
+    """The autoencoder of latents that are the standardised states themselves, less `mean` (K, h, w)."""
+
+    def __init__(self, mean: Tensor) -> None:
+        super().__init__()
+        self.mean = mean
+
+    def encode(self, x: Tensor) -> Tensor:
+        """(..., K, h, w) -> the same shape."""
+        return x - self.mean.to(x)
+
+    def decode(self, z: Tensor) -> Tensor:
+        """(..., K, h, w) -> the same shape."""
+        return z + self.mean.to(z)
+
+
 @dataclass(frozen=True, eq=False)
 class Prior:
-    """p(z): windows of latents; and the way from latents to states in SI units."""
+    """p(z): windows of latents; and the way from latents to states in SI units.
+
+    `climatology` is the Gaussian model of the same latents; the denoiser may be preconditioned by another.
+    """
 
     card: PriorCard
-    autoencoder: Autoencoder
+    autoencoder: Autoencoder | Standardised
     denoiser: Denoiser
-
-    @property
-    def climatology(self) -> Climatology:
-        """The Gaussian model of the same latents."""
-        return self.denoiser.climatology
+    climatology: Climatology
 
     def decode(self, z: Tensor) -> Tensor:
         """Latents (..., K, h, w) -> states in SI units (..., C, H, W)."""
@@ -55,11 +75,13 @@ def build(card: PriorCard, architecture: dict[str, Any]) -> Prior:
         network = ConvolutionalNetwork(autoencoder.latent_shape, **sizes)
     else:
         network = SpaceTimeTransformer(card.window, autoencoder.latent_shape, **sizes)
-    return Prior(card, autoencoder.eval(), Denoiser(climatology, network).eval())
+    return Prior(card, autoencoder.eval(), Denoiser(climatology, network).eval(), climatology)
 
 
 def load_prior(card: PriorCard) -> Prior:
     """The prior that `card` describes, in float32 on the CPU, without gradients."""
+    if card.architecture.get("kind") == "classical":
+        return _of_model(card, classical.load(card.folder))
     prior = build(card, card.architecture)
     weights = {k: v.float() for k, v in load_file(card.weights_path).items()}
     for part, module in (("autoencoder", prior.autoencoder), ("denoiser", prior.denoiser)):
@@ -68,6 +90,12 @@ def load_prior(card: PriorCard) -> Prior:
         )
         module.requires_grad_(False)
     return prior
+
+
+def _of_model(card: PriorCard, model: classical.ClassicalPrior) -> Prior:
+    mean, std = (Prior._scale(x) for x in (card.state.mean, card.state.std))
+    offset = (model.restore(torch.zeros(model.shape)) - mean) / std  # of places from the mean of all
+    return Prior(card, Standardised(offset), model.denoiser(card.window), model.climatology(card.window))
 
 
 def save_prior(prior: Prior, folder: Path) -> None:

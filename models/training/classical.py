@@ -11,35 +11,44 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from models.classical import stationary
+from models.classical import stationary, torus
 from models.classical.prior import ClassicalPrior, build, save
 from models.classical.problem import PROBLEMS, Problem
 from models.prior.climatology import Climatology
+from models.prior.convolution import ConvolutionalNetwork
 from models.prior.denoiser import Denoiser, relative_loss
+from models.prior.parameter import ParameterDenoiser
 from models.training.loop import Report, train
 
 VALIDATION = 256  # windows
-LAGS = 64  # of the autocovariance: the longest window
+VALUES = 2**20  # in them, at most
+PARAMETER_WEIGHT = 0.2  # of the loss of a parameter beside that of all the states
+LAGS = 64  # of the autocovariance: the longest window, at the longest time step
 
 
 def train_classical(problem: Problem, folder: Path, report: Report = lambda row: None) -> ClassicalPrior:
     """Trains on what `problem` simulates; writes the prior to `folder`/prior."""
     generator = torch.Generator().manual_seed(0)
-    x = problem.trajectories(*problem.pool, generator)
-    mean, std = x.mean((0, 1, 3, 4)), x.std((0, 1, 3, 4))
-    z = (x - mean[:, None, None]) / std[:, None, None]
-    architecture: dict[str, object] = {
-        "latent_shape": problem.shape,
-        "width": problem.width,
-        "blocks": problem.blocks,
-        "kernel": problem.kernel,
-    }
-    prior = ClassicalPrior(
-        problem.spacing, mean, std, stationary.autocovariance(z, LAGS), build(architecture), architecture
-    )
-    climatology = prior.climatology(problem.window)
+    x = _pool(problem, folder, generator)
+    mean = x.mean((0, 1, 3, 4)) if problem.mean is None else problem.mean(x)
+    std = (x - mean.to(x).reshape(len(mean), -1, 1)).square().mean((0, 1, 3, 4)).sqrt().double()
+    if problem.amplitude:
+        std[-1] /= problem.amplitude
+    z = (x - mean.to(x).reshape(len(mean), -1, 1)) / std.to(x)[:, None, None]
+    if problem.wave:
+        autocovariance = torus.autocovariance(z, 2 * problem.window - 1)
+    else:
+        autocovariance = stationary.autocovariance(z, LAGS << (problem.paces - 1))
+    architecture = problem.architecture
+    prior = ClassicalPrior(problem.spacing, mean, std, autocovariance, build(architecture), architecture)
+    gaussians = [prior.climatology(problem.window, pace) for pace in range(problem.paces)]
     z = z.float()
-    validation = _windows(z[:: max(1, len(z) // 64)], problem.window, VALIDATION, generator)
+    z, unseen = z[: len(z) - problem.held_out], z[-problem.held_out :]
+    number = min(VALIDATION, VALUES // (problem.window * z[0, 0].numel()))
+    validation = [
+        _windows(unseen[:: max(1, len(unseen) // 64)], problem, number // problem.paces, generator, pace)
+        for pace in range(problem.paces)
+    ]
     low, high = torch.tensor(problem.sigma).log().tolist()
 
     done = problem.half_steps
@@ -49,20 +58,18 @@ def train_classical(problem: Problem, folder: Path, report: Report = lambda row:
         done = step
 
     def loss_of(module: nn.Module, generator: torch.Generator) -> Tensor:
-        clean = _windows(z, problem.window, problem.batch, generator)
+        pace = int(torch.randint(problem.paces, (), generator=generator)) if problem.paces > 1 else 0
+        clean = _windows(z, problem, problem.batch, generator, pace)
         sigma = torch.empty(problem.batch).uniform_(low, high, generator=generator).exp()
         with torch.autocast("cpu", torch.bfloat16, enabled=done < problem.half_steps):
-            return _loss(module, clean, sigma, generator, climatology).mean()
+            return _loss(module, clean, sigma, generator, gaussians[pace], pace).mean()
 
     def validate(module: nn.Module) -> dict[str, float]:
-        own = torch.Generator().manual_seed(1)
-        levels = torch.linspace(low, high, 7).exp()
-        scores = {
-            f"sigma {s:.2g}": float(
-                _loss(module, validation, s.expand(len(validation)), own, climatology).mean()
-            )
-            for s in levels
-        }
+        own, scores = torch.Generator().manual_seed(1), {}
+        for pace, clean in enumerate(validation):
+            for s in torch.linspace(low, high, 7).exp():
+                loss = _loss(module, clean, s.expand(len(clean)), own, gaussians[pace], pace)
+                scores[f"sigma {s:.2g}" + (f", pace {pace}" if pace else "")] = float(loss.mean())
         return {"loss": sum(scores.values()) / len(scores), **scores}
 
     best = train(
@@ -70,6 +77,7 @@ def train_classical(problem: Problem, folder: Path, report: Report = lambda row:
         loss_of,
         validate,
         folder,
+        every=problem.every,
         steps=problem.steps,
         learning_rate=problem.learning_rate,
         weight_decay=0.01,
@@ -78,28 +86,54 @@ def train_classical(problem: Problem, folder: Path, report: Report = lambda row:
         tick=tick,
     )
     prior.network.load_state_dict(best.network.state_dict())  # type: ignore[union-attr]
-    save(prior, folder / "prior")
+    large = problem.wave > 0  # half precision costs a U-Net nothing
+    save(prior, folder / "prior", torch.float16 if large else torch.float32)
     return dataclasses.replace(prior, network=prior.network.eval().requires_grad_(False))
 
 
-def _windows(z: Tensor, window: int, number: int, generator: torch.Generator) -> Tensor:
+def _pool(problem: Problem, folder: Path, generator: torch.Generator) -> Tensor:
+    """Trajectories (N, S, K, h, w), simulated once and kept with the run."""
+    path = folder / "pool.pt"
+    if path.exists():
+        kept = torch.load(path, weights_only=True)
+        generator.set_state(kept["generator"])
+        return kept["pool"]
+    pool = problem.trajectories(*problem.pool, generator)
+    folder.mkdir(parents=True, exist_ok=True)
+    torch.save({"pool": pool, "generator": generator.get_state()}, path)
+    return pool
+
+
+def _windows(z: Tensor, problem: Problem, number: int, generator: torch.Generator, pace: int = 0) -> Tensor:
     """Windows (number, L, K, h, w) from anywhere in trajectories (N, S, K, h, w), and shifted."""
+    states = torch.arange(problem.window) << pace
     rows = torch.randint(len(z), (number, 1), generator=generator)
-    first = torch.randint(z.shape[1] - window + 1, (number, 1), generator=generator)
-    out = z[rows, first + torch.arange(window)]
+    first = torch.randint(z.shape[1] - int(states[-1]), (number, 1), generator=generator)
+    out = z[rows, first + states]
     shift = int(torch.randint(z.shape[-1], (), generator=generator))
-    return out.roll(shift, dims=-1)
+    out = out.roll(shift, dims=-1)
+    return out if problem.vary is None else problem.vary(out, generator)
 
 
 def _loss(
-    module: nn.Module, clean: Tensor, sigma: Tensor, generator: torch.Generator, climatology: Climatology
+    module: nn.Module,
+    clean: Tensor,
+    sigma: Tensor,
+    generator: torch.Generator,
+    climatology: Climatology,
+    pace: int = 0,
 ) -> Tensor:
     """Per window (N,), in units of what the Gaussian denoiser of the Climatology would expect."""
     assert isinstance(module, Denoiser)  # noqa: S101, for the type checker
+    if isinstance(module.network, ConvolutionalNetwork):
+        module.network.pace = pace
     noise = torch.randn(clean.shape, generator=generator)
     season = torch.zeros(clean.shape[:2])
     denoised = module(clean + sigma[:, None, None, None, None] * noise, sigma, season)
-    return relative_loss(denoised, clean, sigma, climatology)
+    loss = relative_loss(denoised, clean, sigma, climatology)
+    if isinstance(module, ParameterDenoiser):
+        loss = loss + PARAMETER_WEIGHT * module.parameter_loss(denoised, clean, sigma)
+    return loss
 
 
 if __name__ == "__main__":

@@ -44,6 +44,7 @@ def train_prior(
         prior = build(_card(config, states, folder / "prior"), _architecture(config))
     x = torch.from_numpy(_standardise(states.values, prior.card.state))
     masks = {name: states.of_years(years) for name, years in config.years.items()}
+    assert isinstance(prior.autoencoder, Autoencoder)  # noqa: S101, for the type checker
     _train_autoencoder(config, prior.autoencoder, x, masks, folder, report, tick)
     with torch.no_grad():
         z = torch.cat([prior.autoencoder.encode(part) for part in x.split(256)])

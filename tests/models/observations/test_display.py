@@ -15,3 +15,7 @@ def test_values_are_shown_in_the_units_forecasters_use() -> None:
 def test_an_unknown_variable_is_named() -> None:
     with pytest.raises(ValueError, match="unknown variable 'xyz'"):
         display_unit("xyz")
+
+
+def test_a_number_without_dimension_is_shown_as_one() -> None:
+    assert display("lorenz_x", -3.14) == "-3.1"

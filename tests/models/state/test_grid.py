@@ -95,3 +95,24 @@ def test_a_state_spec_survives_json() -> None:
     spec = gaussian_prior().card.state
     again = StateSpec.from_dict(spec.to_dict())
     assert again.names == spec.names and np.array_equal(again.grid.longitude, spec.grid.longitude)
+
+
+def test_on_a_ring_every_place_near_it_lies_between_two_points() -> None:
+    ring = Grid([0.0], np.arange(0, 360, 9.0))
+    assert ring.shape == (1, 40) and ring.periodic and ring.area_weights.tolist() == [[1.0]]
+    assert ring.contains([0, 4.5, -4.5, 4.6], [0, 359, -3, 0]).tolist() == [True, True, True, False]
+    field = np.arange(40.0)[None]
+    assert interpolate(ring, field, 0.0, 13.5) == pytest.approx(1.5)
+    assert interpolate(ring, field, 4.0, 355.5) == pytest.approx(19.5)  # across the seam
+    assert ring.cell([-4.0], [-2.0]).tolist() == [0]
+
+
+def test_a_single_point_is_everywhere() -> None:
+    point = Grid([0.0], [0.0])
+    assert point.contains([90, -90, 12], [0, 180, -77]).all()
+    assert interpolate(point, np.array([[7.0]]), 51.0, -170.0) == 7.0
+
+
+def test_a_single_row_must_go_around_the_earth() -> None:
+    with pytest.raises(ValueError, match="once around"):
+        Grid([50.0], np.arange(0, 20, 1.0))

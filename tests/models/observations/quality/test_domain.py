@@ -78,3 +78,10 @@ def test_channels_the_prior_does_not_hold_are_excluded_with_those_it_does() -> N
     out = known_channels(frame, ["msl", "z500"])
     assert out["qc"].tolist() == [Flag.PASS, Flag.EXCLUDED, Flag.PASS]
     assert out["reason"].iloc[1] == "the prior has no z700; it holds msl, z500"
+
+
+def test_what_lies_beside_a_ring_is_told_where_the_ring_is() -> None:
+    ring = Grid(np.zeros(1), np.arange(0, 360, 9.0))
+    out = domain(_reports(latitude=[0.0, 10.0]), ring, TIMES, HALF_HOUR)
+    assert out["qc"].tolist() == [Flag.PASS, Flag.DOMAIN]
+    assert out["reason"].iloc[1] == "10°N 5°E is outside the prior's area, 4.5°S to 4.5°N"
