@@ -29,36 +29,57 @@ TRUTH = 1_000_000  # the truth is this member of the prior, which no job asks fo
 
 
 def example_network(card: PriorCard) -> pd.DataFrame:
-    """A plausible network inside the prior's domain: airports, the same ones every time.
+    """A plausible network in the prior's domain: airports, or grid points of a model; the same every time.
 
     Returns:
         One row per station and channel it observes: station_id, latitude, longitude, elevation, channel,
         error (SI units; NaN for the prior's default), kind.
     """
-    airports = pd.DataFrame(airportsdata.load("ICAO").values())
-    inside = card.state.grid.contains(airports["lat"], airports["lon"])
-    low = airports["elevation"] * 0.3048 < 400
-    airports = airports[inside & low].assign(
-        order=[station_hash(i, "example ") for i in airports["icao"][inside & low]]
-    )
-    airports = airports.sort_values("order", ignore_index=True)
+    classical = card.architecture.get("kind") == "classical"
+    places = _points(card) if classical else _airports(card)
+    order = np.argsort([station_hash(name, "example ") for name in places["station_id"]], kind="stable")
     parts = []
     for name, wanted in card.network.items():
-        stations = airports.head(int(wanted["stations"]))
-        parts.append(
-            pd.DataFrame(
-                {
-                    "station_id": stations["icao"],
-                    "latitude": stations["lat"],
-                    "longitude": stations["lon"],
-                    "elevation": (stations["elevation"] * 0.3048).round(1),
-                    "channel": name,
-                    "error": float(wanted["error"]),
-                    "kind": "SYNOP" if channel(name).level is None else "TEMP",
-                }
-            )
-        )
+        stations = places.iloc[order].head(int(wanted["stations"]))
+        kind = "POINT" if classical else "SYNOP" if channel(name).level is None else "TEMP"
+        parts.append(stations.assign(channel=name, error=float(wanted["error"]), kind=kind))
     return pd.concat(parts, ignore_index=True)
+
+
+def _airports(card: PriorCard) -> pd.DataFrame:
+    airports = pd.DataFrame(airportsdata.load("ICAO").values())
+    inside = card.state.grid.contains(airports["lat"], airports["lon"])
+    airports = airports[inside & (airports["elevation"] * 0.3048 < 400)]
+    return pd.DataFrame(
+        {
+            "station_id": airports["icao"],
+            "latitude": airports["lat"],
+            "longitude": airports["lon"],
+            "elevation": (airports["elevation"] * 0.3048).round(1),
+        }
+    )
+
+
+def _points(card: PriorCard) -> pd.DataFrame:
+    """One station at each grid point; more share it where there are fewer points than stations."""
+    grid = card.state.grid
+    latitude, longitude = (x.ravel() for x in np.meshgrid(grid.latitude, grid.longitude, indexing="ij"))
+    most = max(int(wanted["stations"]) for wanted in card.network.values())
+    count = np.arange(max(latitude.size, most))
+    return pd.DataFrame(
+        {
+            "station_id": [f"P{i:04d}" for i in count],
+            "latitude": latitude[count % latitude.size],
+            "longitude": longitude[count % latitude.size],
+            "elevation": 0.0,
+        }
+    )
+
+
+def example_times(card: PriorCard) -> list[str]:
+    """The states of a day in February 2019, its end included."""
+    start, end = (pd.Timestamp(day, tz="UTC") for day in ("2019-02-17T12", "2019-02-18T12"))
+    return [t.isoformat() for t in analysis_times(start, end, card.state.step_hours, card.valid_hours)]
 
 
 def demand(card: PriorCard, network: pd.DataFrame, times: Sequence[str], preset: str) -> None:
@@ -122,17 +143,22 @@ def truth(analysis: Analysis, seed: int) -> np.ndarray:
 
 def observe(analysis: Analysis, network: pd.DataFrame, states: np.ndarray, seed: int) -> pd.DataFrame:
     """What `network` reports of `states` (T, C, H, W), with noise, at the analysis times."""
-    rows = network.merge(pd.DataFrame({"time": analysis.times}), how="cross")
+    return reports(analysis.prior.card, analysis.times, network, states, seed)
+
+
+def reports(
+    card: PriorCard, times: pd.DatetimeIndex, network: pd.DataFrame, states: np.ndarray, seed: int
+) -> pd.DataFrame:
+    """What `network` reports of `states` (T, C, H, W) at `times` (T,), with noise."""
+    rows = network.merge(pd.DataFrame({"time": times}), how="cross")
     channels = [channel(name) for name in rows["channel"]]
     rows = rows.assign(
         variable=[c.variable for c in channels],
         pressure=[np.nan if c.level is None else c.level * 100.0 for c in channels],
         value=0.0,
-        error=rows["error"].fillna(
-            pd.Series([analysis.prior.card.observation_error[c.variable] for c in channels])
-        ),
+        error=rows["error"].fillna(pd.Series([card.observation_error[c.variable] for c in channels])),
     ).drop(columns="channel")
-    operator = ObservationOperator.build(rows, analysis.prior.card.state, analysis.times)
+    operator = ObservationOperator.build(rows, card.state, times)
     exact = operator(torch.from_numpy(states).double()).numpy()
     noise = np.random.default_rng(seed).standard_normal(len(rows))
     return conform(rows.assign(value=exact + rows["error"].to_numpy() * noise))

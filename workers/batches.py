@@ -74,7 +74,8 @@ def _domain(prior: str) -> tuple[float, float, float, float] | None:
         return None
     grid = load_card(prior).state.grid
     if grid.periodic:
-        return (-180.0, -90.0, 180.0, 90.0)
+        north, south = grid.latitude_edges[[0, -1]].tolist()
+        return (-180.0, south, 180.0, north)
     return (
         float(grid.longitude.min()),
         float(grid.latitude.min()),

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli import demo, doctor, fetch, osse, priors, score, submit, train, up, watch
+from app.cli import demo, doctor, fetch, osse, priors, score, simulate, submit, train, up, watch
 
 app = typer.Typer(
     name="serein",
@@ -43,7 +43,7 @@ def common(
     """Options of `serein` itself."""
 
 
-for module in (up, demo, submit, watch, fetch, priors, doctor, osse, train):
+for module in (up, demo, submit, watch, fetch, priors, doctor, osse, simulate, train):
     text = inspect.getdoc(module.command) or ""
     app.command(module.NAME, help=re.sub(r"(?<!\n)\n(?!\n)", " ", text))(module.command)
 app.add_typer(score.group, name="score")

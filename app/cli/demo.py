@@ -36,7 +36,7 @@ def command(
 ) -> None:
     """Start the service, analyse an example batch, and show what comes out.
 
-    The example: about 150 airports observe a state drawn from the prior, with noise; 30 % of them are kept
+    The example: about 150 airports observe states drawn from the prior, with noise; 30 % of them are kept
     back to verify the ensemble with. The same steps as with observations of your own, by the same interface.
 
     Example: serein demo --keep    (then open the address it prints)
@@ -101,7 +101,6 @@ def write_example(prior: str, path: Path) -> Path:
         "--out",
         str(path),
     ]
-    arguments += [word for time in TIMES for word in ("--time", time)]
     os.environ.setdefault(*ONE_THREAD)
     done = subprocess.run(arguments, capture_output=True, text=True)  # noqa: S603
     if done.returncode:

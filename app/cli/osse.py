@@ -45,7 +45,6 @@ def command(
     from app.cli.client import ServiceError
 
     console = Console()
-    when = times or ["2019-02-17T12:00:00Z", "2019-02-18T12:00:00Z"]
     with console.status("loading the prior"):
         from models import osse
         from models.prior.card import load_card
@@ -53,7 +52,8 @@ def command(
 
         try:
             card = load_card(prior)
-            stations = osse.example_network(card) if network is None else _read(network)
+            when = times or osse.example_times(card)
+            stations = osse.example_network(card) if network is None else read_network(network)
             if missing := [name for name in COLUMNS if name not in stations]:
                 raise ServiceError(f"{network} lacks the column(s) {', '.join(missing)}")
             osse.demand(card, stations, when, preset)
@@ -85,7 +85,8 @@ def command(
     console.print(_table(scores, draws))
 
 
-def _read(network: Path) -> "pd.DataFrame":
+def read_network(network: Path) -> "pd.DataFrame":
+    """The stations of a CSV; ValueError if it is none."""
     import pandas as pd
 
     try:

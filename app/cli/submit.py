@@ -27,7 +27,9 @@ def command(
     files: Annotated[list[Path] | None, typer.Argument(metavar="FILE...", help="Observation files.")] = None,
     kind: Annotated[str | None, typer.Option(help="Kind of report: SYNOP, TEMP, SHIP ...")] = None,
     columns: Annotated[str | None, typer.Option(help="Column map: JSON, or a file that holds it.")] = None,
-    prior: Annotated[str | None, typer.Option(help="Prior to start from. Default: the only one.")] = None,
+    prior: Annotated[
+        str | None, typer.Option(help="Prior to start from. Default: the only one of the weather.")
+    ] = None,
     batch_id: Annotated[
         str | None, typer.Option("--id", help="Name of the batch. Default: made of the file.")
     ] = None,
@@ -167,7 +169,9 @@ def station_counts(texts: list[str]) -> dict[str, int]:
 
 
 def the_prior(cards: list[dict[str, Any]], name: str | None) -> dict[str, Any]:
-    """The card of that name, or the only one there is."""
+    """The card of that name, or the only one there is, classical problems aside."""
+    if not name:
+        cards = [card for card in cards if card["architecture"].get("kind") != "classical"]
     names = ", ".join(card["name"] for card in cards) or "none"
     found = [card for card in cards if name in (None, card["name"])]
     if len(found) != 1:

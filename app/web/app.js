@@ -1,5 +1,5 @@
 // The page: a list of analyses, and the one chosen by the address (#<job id>), live while it runs.
-import { showCertificate, showDownloads, showReceipts } from "./certificate.js";
+import { showCertificate, showDownloads, showHovmoller, showReceipts } from "./certificate.js";
 import { $, day, element, fetchJson, shortTime } from "./dom.js";
 import { DIFFERENCE, WeatherMap, roundLimit } from "./map.js";
 
@@ -46,7 +46,7 @@ async function choose() {
   stream?.close();
   stream = result = null;
   shown = decodeURIComponent(location.hash.slice(1)) || null;
-  for (const id of ["progress", "problem", "map-panel", "certificate", "receipts", "downloads", "dismiss"]) $(id).hidden = true;
+  for (const id of ["progress", "problem", "map-panel", "hovmoller", "certificate", "receipts", "downloads", "dismiss"]) $(id).hidden = true;
   $("analysis").hidden = !shown;
   $("welcome").hidden = Boolean(shown);
   refreshList();
@@ -122,7 +122,9 @@ async function showResult(id) {
   const parts = await Promise.allSettled([fetchJson(`${base}/maps/index.json`), fetchJson(`${base}/observations.json`), fetchJson(`${base}/certificate.json`)]);
   if (id !== shown) return;
   const [maps, observations, certificate] = parts.map((part) => part.value);
-  showDownloads(id, maps?.maps ?? []);
+  const rings = maps?.hovmoller ?? [];
+  showDownloads(id, [...maps?.maps ?? [], ...rings]);
+  showHovmoller(base, rings);
   const failed = parts.find((part) => part.status === "rejected");
   if (failed) showProblem({ title: "Some of the result cannot be shown", detail: failed.reason.message });
   if (maps?.maps.length) result = { ...maps, observations: rows(observations), flags: observations?.flags ?? {}, coast: [] };

@@ -68,6 +68,14 @@ export function showReceipts(page) {
     .map(([word, count]) => element("tr", {}, element("td", {}, String(count)), element("td", {}, word)))));
 }
 
+export function showHovmoller(base, pictures) {
+  $("hovmoller").hidden = !pictures.length;
+  $("hovmoller-pictures").replaceChildren(...pictures.map(({ name, time, end, scale }) => {
+    const what = `${scale.title}, ${shortTime(time)} to ${shortTime(end)} UTC, ${scale.vmin} to ${scale.vmax}`;
+    return element("figure", {}, element("figcaption", {}, what), element("img", { src: `${base}/maps/${name}`, alt: what }));
+  }));
+}
+
 export function showDownloads(id, maps) {
   const base = `${location.origin}/ensembles/${id}`;
   $("downloads").hidden = false;

@@ -26,4 +26,5 @@ def display_unit(variable: str) -> tuple[str, float]:
 def display(variable: str, value: float) -> str:
     """An SI value as text with its display unit: 101325 Pa of msl is '1013.2 hPa'."""
     unit, size = display_unit(variable)
-    return f"{value / size:.{_SIZES.get(unit, (1.0, 1))[1]}f} {unit}"
+    number = f"{value / size:.{_SIZES.get(unit, (1.0, 1))[1]}f}"
+    return number if unit == "1" else f"{number} {unit}"

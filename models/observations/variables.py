@@ -2,7 +2,8 @@
 
 Names are ECMWF short names (https://codes.ecmwf.int/grib/param-db/); `td`, the dew point aloft, has none in
 use and takes the usual letters. Values are kept in the unit of the `unit` field: SI, and % for relative
-humidity as ECMWF does. Geopotential metres are multiplied by the WMO's 9.80665 m s-2.
+humidity as ECMWF does. Geopotential metres are multiplied by the WMO's 9.80665 m s-2. The variables of the
+classical problems (`models.classical`) have no dimension; their bounds are twice what the attractors reach.
 """
 
 from collections.abc import Mapping
@@ -46,6 +47,7 @@ _GEOPOTENTIAL: Mapping[str, Conversion] = {
     "gpdam": (10 * GRAVITY, 0),
     "m**2 s**-2": (1, 0),
 }
+_NUMBER: Mapping[str, Conversion] = {"1": (1, 0)}
 _HUMIDITY: Mapping[str, Conversion] = {
     "kg kg-1": (1, 0),
     "g kg-1": (1e-3, 0),
@@ -95,6 +97,11 @@ VARIABLES: dict[str, Variable] = {
         Variable("v", "northward wind", "m s-1", _WIND, (-200, 200), 2.5, True),
         Variable("r", "relative humidity", "%", _PERCENT, (0.0, 150.0), 15.0, True),
         Variable("td", "dew point", "K", _TEMPERATURE, (100.0, 313.15), 3.0, True),
+        Variable("lorenz_x", "X of a Lorenz model", "1", _NUMBER, (-40, 40), 1.0, False),
+        Variable("lorenz_y", "Y of a Lorenz model", "1", _NUMBER, (-60, 60), 1.0, False),
+        Variable("lorenz_z", "Z of a Lorenz model", "1", _NUMBER, (-40, 100), 1.0, False),
+        Variable("flow_u", "velocity along x of a model flow", "1", _NUMBER, (-20, 20), 0.1, False),
+        Variable("flow_v", "velocity along y of a model flow", "1", _NUMBER, (-20, 20), 0.1, False),
     )
 }
 

@@ -1,6 +1,7 @@
 """Channels: one physical field on one level, named as ECMWF names it (`msl`, `2t`, `z500`, `t850`).
 
-Standard names and units follow the CF conventions; geopotential is m2 s-2, not metres.
+Standard names and units follow the CF conventions; geopotential is m2 s-2, not metres. The variables of the
+classical problems have neither a standard name nor a dimension.
 """
 
 import re
@@ -20,6 +21,11 @@ VARIABLES: dict[str, tuple[str, str, str, bool]] = {
     "u": ("eastward_wind", "m s-1", "eastward wind", True),
     "v": ("northward_wind", "m s-1", "northward wind", True),
     "q": ("specific_humidity", "kg kg-1", "specific humidity", True),
+    "lorenz_x": ("", "1", "X of a Lorenz model", False),
+    "lorenz_y": ("", "1", "Y of a Lorenz model", False),
+    "lorenz_z": ("", "1", "Z of a Lorenz model", False),
+    "flow_u": ("", "1", "velocity along x of a model flow", False),
+    "flow_v": ("", "1", "velocity along y of a model flow", False),
 }
 
 

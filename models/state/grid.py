@@ -2,6 +2,7 @@
 
 Latitude runs north to south, longitude west to east in one unbroken stretch; longitudes given by others may
 be in any convention and are wrapped. On a periodic grid 359.9° lies between the last column and the first.
+A single row is a ring with cells as high as they are wide; a single point stands for the whole globe.
 """
 
 from dataclasses import dataclass
@@ -27,15 +28,17 @@ class Grid:
         longitude = np.asarray(self.longitude, dtype=np.float64)
         object.__setattr__(self, "latitude", latitude)
         object.__setattr__(self, "longitude", longitude)
-        if latitude.ndim != 1 or longitude.ndim != 1 or min(latitude.size, longitude.size) < 2:
-            raise ValueError("latitude and longitude must be one-dimensional with at least two points each")
+        if latitude.ndim != 1 or longitude.ndim != 1 or min(latitude.size, longitude.size) < 1:
+            raise ValueError("latitude and longitude must be one-dimensional with at least one point each")
         if not (np.diff(latitude) < 0).all():
             raise ValueError("latitude must run from north to south; flip the data before building the grid")
         spacing = np.diff(longitude)
-        if not (spacing > 0).all() or not np.allclose(spacing, spacing[0], rtol=1e-3):
+        if not (spacing > 0).all() or not np.allclose(spacing, spacing[:1], rtol=1e-3):
             raise ValueError("longitude must rise in equal steps; roll the data so that no jump lies inside")
-        if longitude[-1] - longitude[0] > 360 - 0.5 * spacing[0]:
+        if longitude[-1] - longitude[0] > 360 - 0.5 * self.spacing:
             raise ValueError("longitude repeats its first column at the end; drop the duplicate")
+        if latitude.size == 1 and not self.periodic:
+            raise ValueError("a single latitude must go once around the Earth")
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -45,7 +48,7 @@ class Grid:
     @property
     def spacing(self) -> float:
         """Longitude step in degrees."""
-        return float(self.longitude[1] - self.longitude[0])
+        return float(self.longitude[1] - self.longitude[0]) if self.longitude.size > 1 else 360.0
 
     @property
     def periodic(self) -> bool:
@@ -55,6 +58,8 @@ class Grid:
     @property
     def latitude_edges(self) -> NDArray[np.float64]:
         """Cell edges in degrees, shape (H+1,), at the midpoints, never beyond a pole."""
+        if self.latitude.size == 1:
+            return np.clip(self.latitude + np.array([0.5, -0.5]) * self.spacing, -90, 90)
         middle = (self.latitude[1:] + self.latitude[:-1]) / 2
         first = self.latitude[0] + (self.latitude[0] - middle[0])
         last = self.latitude[-1] - (middle[-1] - self.latitude[-1])
@@ -128,6 +133,9 @@ class Grid:
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Fractional row and column; rows beyond the first or last are extrapolated over the pole."""
         lat, lon = np.asarray(latitude, dtype=np.float64), self.wrap(longitude)
+        column = (lon - self.longitude[0]) / self.spacing
+        if self.latitude.size == 1:
+            return np.zeros_like(lat), column
         rows = np.arange(self.latitude.size, dtype=np.float64)
         nodes = self.latitude
         if self.periodic and nodes[0] < 90:  # beyond the pole lies the mirrored first row
@@ -135,7 +143,7 @@ class Grid:
         if self.periodic and nodes[-1] > -90:
             nodes, rows = np.append(nodes, -180 - nodes[-1]), np.append(rows, rows[-1] + 1)
         row = np.interp(-lat, -nodes, rows)
-        return row, (lon - self.longitude[0]) / self.spacing
+        return row, column
 
     def _flat(self, i: NDArray[np.int64], j: NDArray[np.int64]) -> NDArray[np.int64]:
         height, width = self.shape

@@ -140,12 +140,8 @@ def create_ensemble(
 def _attributes(channels: Sequence[Channel]) -> dict[str, Any]:
     first = channels[0]
     long_name = first.long_name if first.level is None else first.long_name.partition(" at ")[0]
-    return {
-        "standard_name": first.standard_name,
-        "units": first.units,
-        "long_name": long_name,
-        "cell_methods": "time: point",
-    }
+    standard_name = {"standard_name": first.standard_name} if first.standard_name else {}
+    return {**standard_name, "units": first.units, "long_name": long_name, "cell_methods": "time: point"}
 
 
 def write_members(

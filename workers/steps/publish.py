@@ -1,10 +1,13 @@
 """Last step: the ensemble is verified, described, and published by one marker that is written once."""
 
+from numpy.typing import ArrayLike
+
 from models import analysis
 from workers.database.rows import NewStep
 from workers.products.commit import commit, manifest, require
 from workers.products.ensemble import consolidate, expected_keys, mean_and_spread, read_members
-from workers.products.maps import draw_all
+from workers.products.hovmoller import draw_hovmoller
+from workers.products.maps import Quantity, draw_all
 from workers.products.receipts import page_observations
 from workers.steps.analysis import the_analysis
 from workers.steps.step import Step
@@ -26,13 +29,12 @@ def publish(step: Step) -> list[NewStep]:
     put_json(step.store, step.key("observations.json"), page_observations(receipts))
     step.report(0.4, stage="drawing maps")
     mean, spread = mean_and_spread(step.store, zarr, state)
-    pictures = draw_all(
-        {"mean": mean, "spread": spread},
-        job.times,
-        state.names,
-        state.grid.latitude,
-        state.grid.longitude,
-    )
+    grid = state.grid
+    shown: dict[Quantity, ArrayLike] = {"mean": mean, "spread": spread}
+    if grid.latitude.size > 1:
+        pictures = draw_all(shown, job.times, state.names, grid.latitude, grid.longitude)
+    else:
+        pictures = draw_hovmoller(shown, job.times, state.names, grid.longitude)
     for name, body in pictures.items():
         put_bytes(step.store, step.key(name), body)
     step.report(0.8, stage="publishing")

@@ -90,9 +90,9 @@ def _value(frame: pd.DataFrame) -> pd.DataFrame:
         bad = ~((value[rows] >= low) & (value[rows] <= high))
         wrong[rows[bad]] = True
         for row, bottom, top in zip(rows[bad], low[bad], high[bad], strict=True):
-            number, unit = value[row], VARIABLES[name].unit
-            reasons[row] = f"{name} = {number:g} {unit} is outside the plausible {bottom:g} to {top:g}"
-            reasons[row] += _guess(name, number, pressure[row])
+            shown = f"{value[row]:g} {VARIABLES[name].unit}".removesuffix(" 1")
+            reasons[row] = f"{name} = {shown} is outside the plausible {bottom:g} to {top:g}"
+            reasons[row] += _guess(name, value[row], pressure[row])
     return mark(frame, wrong, Flag.BOUNDS, reasons)
 
 

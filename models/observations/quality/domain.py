@@ -40,7 +40,7 @@ def domain(frame: pd.DataFrame, grid: Grid, times: pd.DatetimeIndex, tolerance: 
             `ASCENT`.
     """
     lat, lon = frame["latitude"].to_numpy(), frame["longitude"].to_numpy()
-    area = "the globe" if grid.periodic else _area(grid)
+    area = _area(grid)
     outside = ~grid.contains(lat, lon)
     reasons = np.full(len(frame), "", dtype=object)
     for i in np.flatnonzero(outside):
@@ -89,8 +89,11 @@ def _nearest(time: pd.Series, times: pd.DatetimeIndex) -> tuple[NDArray[np.int64
 
 
 def _area(grid: Grid) -> str:
-    lat, lon = grid.latitude, (grid.longitude + 180) % 360 - 180
+    lat = grid.latitude_edges if grid.periodic else grid.latitude
+    lon = (grid.longitude + 180) % 360 - 180
     south, north = _degrees(lat[-1], "NS"), _degrees(lat[0], "NS")
+    if grid.periodic:
+        return "the globe" if lat[0] - lat[-1] > 170 else f"{south} to {north}"
     return f"{south} to {north}, {_degrees(lon[0], 'EW')} to {_degrees(lon[-1], 'EW')}"
 
 

@@ -11,7 +11,7 @@ import xarray as xr
 from app.cli import app
 from app.cli.client import Service, ServiceError, parse_events
 from app.cli.fetch import fetch_one
-from app.cli.submit import default_id, valid_times
+from app.cli.submit import default_id, the_prior, valid_times
 from workers.database.rows import StepRef
 from workers.services import Services
 from workers.store.objects import attempt_key, local_folder
@@ -121,6 +121,11 @@ def test_a_mistake_is_answered_by_a_sentence(
 def test_of_several_priors_one_must_be_chosen(serein: Serein, services: Services, reports: Path):
     said = serein("submit", reports, "--columns", PRESSURE)
     assert said.code != 0 and "--prior" in said.err and "europe, small" in said.err
+
+
+def test_the_only_prior_of_the_weather_need_not_be_named():
+    cards = [{"name": "europe", "architecture": {}}, {"name": "x", "architecture": {"kind": "classical"}}]
+    assert the_prior(cards, None)["name"] == "europe" and the_prior(cards, "x")["name"] == "x"
 
 
 def test_a_missing_file_is_named(serein: Serein, services: Services):
