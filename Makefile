@@ -52,4 +52,6 @@ $(SETUP): pyproject.toml constraints.txt
 
 $(CHECK_TOOLS): $(SETUP)
 	$(BIN)/python -m pip install -c constraints.txt -e '.[test,dev,train,peers]'
+	@# without what it needs for vision models only: torchvision would bring a torch of its own
+	$(BIN)/python -m pip install -c constraints.txt --no-deps azula
 	@touch $@

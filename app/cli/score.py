@@ -93,6 +93,47 @@ Presets = Annotated[str, typer.Option(help="Presets of the sampler to measure.")
 
 
 @group.command()
+def kolmogorov(
+    experiments: Annotated[
+        str, typer.Option(help="Of coarse, sparse, saturating.")
+    ] = "coarse,sparse,saturating",
+    presets: Presets = "fast,balanced,careful",
+    seeds: Annotated[str, typer.Option(help="Of the trajectories to find.")] = "1,2",
+    members: Annotated[int | None, typer.Option(help="Of each ensemble: 8 if not given.")] = None,
+    plot: Annotated[
+        Path | None, typer.Option(help="Draw truth, observations and two members into this PNG or SVG.")
+    ] = None,
+    as_json: Json = False,
+    quick: Quick = False,
+) -> None:
+    """SDA's three experiments with Kolmogorov flow, beside climatology and optimal interpolation.
+
+    Example: serein score kolmogorov --experiments sparse --presets fast
+    """
+    import torch
+
+    from app.cli.client import ServiceError
+    from app.scoreboard import kolmogorov as board
+    from app.scoreboard import kolmogorov_plot
+
+    torch.set_num_threads(1)  # seconds are those of one core
+    options = board.Options(
+        experiments=["sparse"] if quick else experiments.split(","),
+        presets=["fast"] if quick else presets.split(","),
+        seeds=[int(s) for s in (seeds[:1] if quick else seeds).split(",")],
+        members=members or (4 if quick else 8),
+        free=2 if quick else 8,
+    )
+    pictures: list[board.Picture] = []
+    _show(lambda say: board.score(options, say, pictures.append if plot else None), as_json)
+    if plot:
+        try:
+            kolmogorov_plot.draw(pictures, plot)
+        except ModuleNotFoundError as missing:
+            raise ServiceError(f"{missing}: pip install -c constraints.txt -e '.[train]'") from None
+
+
+@group.command()
 def oracle(
     members: Annotated[int | None, typer.Option(help="Members of each ensemble: 1024 if not given.")] = None,
     presets: Presets = "fast,balanced,careful",
@@ -137,6 +178,133 @@ def mixture(
     _show(lambda say: board.score(options, say), as_json)
 
 
+@group.command()
+def cost(
+    problems: Annotated[
+        str, typer.Option(help="Of lorenz96, lorenz96-sparse, europe.")
+    ] = "lorenz96,lorenz96-sparse,europe",
+    data: Annotated[Path | None, typer.Option(help="Folder of the test states; only for europe.")] = None,
+    windows: Annotated[int | None, typer.Option(help="Of each problem: 64 if not given.")] = None,
+    members: Annotated[int | None, typer.Option(help="Of each window: 4 if not given.")] = None,
+    seed: Annotated[int, typer.Option(help="Of truth, observations and samplers.")] = 1,
+    azula_steps: Annotated[str, typer.Option(help="Steps of azula's samplers.")] = "8,16,32,64",
+    sda_steps: Annotated[str, typer.Option(help="Steps with SDA's guidance.")] = "16,64,256",
+    plot: Annotated[Path | None, typer.Option(help="Draw the fronts into this PNG or SVG.")] = None,
+    as_json: Json = False,
+    quick: Quick = False,
+) -> None:
+    """CRPS against cost: our presets beside azula's MMPS and SDA's diagonal guidance.
+
+    Example: serein score cost --data data --plot cost.svg
+    """
+    import torch
+
+    from app.cli.client import ServiceError
+
+    torch.set_num_threads(1)  # seconds are those of one core
+    try:
+        from app.scoreboard import cost as board
+
+        if plot:
+            from app.scoreboard import cost_plot
+    except ModuleNotFoundError as missing:
+        raise ServiceError(
+            f"{missing}: pip install -c constraints.txt --no-deps azula, and -e '.[peers,train]'"
+        ) from None
+    options = board.Options(
+        problems=["lorenz96"] if quick else problems.split(","),
+        data=data,
+        windows=windows or (2 if quick else 64),
+        members=members or (2 if quick else 4),
+        seed=seed,
+        steps=(4, 8) if quick else board.Options.steps,
+        azula_steps=[4] if quick else _numbers("--azula-steps", azula_steps),
+        azula_iterations=(1, 2) if quick else board.Options.azula_iterations,
+        sda_steps=[8] if quick else _numbers("--sda-steps", sda_steps),
+        published=not quick,
+    )
+    try:
+        board.check(options)
+    except (ValueError, FileNotFoundError) as error:
+        raise ServiceError(str(error)) from None
+
+    def measure(say: Any) -> dict[str, Any]:
+        result = board.score(options, say)
+        if plot:
+            cost_plot.draw(result, plot)
+        return result
+
+    _show(measure, as_json)
+
+
+@group.command()
+def sbc(
+    problems: Annotated[
+        str, typer.Option(help="Of gaussian, lorenz96, lorenz96-forcing, europe.")
+    ] = "gaussian,lorenz96,lorenz96-forcing,europe",
+    data: Annotated[Path | None, typer.Option(help="Folder of the test states; only for europe.")] = None,
+    presets: Annotated[str | None, typer.Option(help="If not those of each problem.")] = None,
+    windows: Annotated[int | None, typer.Option(help="Of each problem, if not its own number.")] = None,
+    members: Annotated[int, typer.Option(help="Of each window.")] = 5,
+    seed: Annotated[int, typer.Option(help="Of truths, observations and samplers.")] = 0,
+    as_json: Json = False,
+    quick: Quick = False,
+) -> None:
+    """Simulation-based calibration: are the ranks of truths among members uniform?
+
+    Example: serein score sbc --problems lorenz96-forcing
+    """
+    import torch
+
+    from app.scoreboard import sbc as board
+
+    torch.set_num_threads(1)  # windows are small: threads would wait for each other
+    options = board.Options(
+        problems=["gaussian"] if quick else problems.split(","),
+        presets=presets.split(",") if presets else (["balanced"] if quick else None),
+        windows=windows or (40 if quick else None),
+        members=members,
+        seed=seed,
+        data=data,
+    )
+    _show(lambda say: board.score(options, say), as_json)
+
+
+@group.command()
+def scale(
+    observations: Annotated[
+        str, typer.Option(help="How many, at 8 members.")
+    ] = "100,1000,10000,100000,1000000",
+    members: Annotated[str, typer.Option(help="How many, at 1000 observations.")] = "1,4,16,64",
+    plot: Annotated[Path | None, typer.Option(help="Draw memory and time into this PNG or SVG.")] = None,
+    as_json: Json = False,
+    quick: Quick = False,
+) -> None:
+    """Memory and time against observations and members; members alone, in a batch and by two processes.
+
+    Example: serein score scale --observations 100,10000 --plot scale.svg
+    """
+    from app.scoreboard import scale as board
+
+    options = board.Options(
+        observations=[100] if quick else _numbers("--observations", observations),
+        members=[1] if quick else _numbers("--members", members),
+        few=2 if quick else 8,
+        plot=plot,
+    )
+    _show(lambda say: board.score(options, say), as_json)
+
+
+def _numbers(option: str, text: str) -> list[int]:
+    """Positive whole numbers, separated by commas."""
+    from app.cli.client import ServiceError
+
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() and int(part) > 0 for part in parts):
+        raise ServiceError(f"{option} takes positive whole numbers such as 8,16, not {text!r}")
+    return [int(part) for part in parts]
+
+
 def _show(measure: Any, as_json: bool) -> None:
     from rich.console import Console
     from rich.table import Table
@@ -149,5 +317,5 @@ def _show(measure: Any, as_json: bool) -> None:
     table = Table("claim", "measured", "target", "", title=f"serein score {result['name']}")
     for row in result["criteria"]:
         mark = "[green]holds[/green]" if row["holds"] else "[red]fails[/red]"
-        table.add_row(row["id"], f"{row['value']:.3f}", row["target"], mark)
+        table.add_row(row["id"], "-" if row["value"] is None else f"{row['value']:.3f}", row["target"], mark)
     Console().print(table)

@@ -130,7 +130,7 @@ def twins(options: Options, say: Say) -> list[dict[str, Any]]:
     network = osse.example_network(prior.card)
     rows = []
     for surface, soundings in TWIN_NETWORKS:
-        part = _thinned(network, surface, soundings)
+        part = thinned(network, surface, soundings)
         trials = []
         for i in chosen:
             say(f"states of the test year, {surface} stations, {states.times[i]:%Y-%m-%d}")
@@ -146,7 +146,7 @@ def twins(options: Options, say: Say) -> list[dict[str, Any]]:
     return rows
 
 
-def _thinned(network: pd.DataFrame, surface: int, soundings: int) -> pd.DataFrame:
+def thinned(network: pd.DataFrame, surface: int, soundings: int) -> pd.DataFrame:
     """The first stations of the example network, per channel."""
     most = np.where(network["kind"] == "SYNOP", surface, soundings)
     return network[network.groupby("channel").cumcount().to_numpy() < most]
