@@ -245,29 +245,50 @@ def sbc(
     data: Annotated[Path | None, typer.Option(help="Folder of the test states; only for europe.")] = None,
     presets: Annotated[str | None, typer.Option(help="If not those of each problem.")] = None,
     windows: Annotated[int | None, typer.Option(help="Of each problem, if not its own number.")] = None,
-    members: Annotated[int, typer.Option(help="Of each window.")] = 5,
+    members: Annotated[int | None, typer.Option(help="Of each window, if not the problem's.")] = None,
     seed: Annotated[int, typer.Option(help="Of truths, observations and samplers.")] = 0,
+    truths: Annotated[
+        str, typer.Option(help="From the prior, from the simulator (europe: the test year), or both.")
+    ] = "prior,simulator",
+    plot: Annotated[Path | None, typer.Option(help="Draw the histograms into this PNG or SVG.")] = None,
     as_json: Json = False,
     quick: Quick = False,
 ) -> None:
     """Simulation-based calibration: are the ranks of truths among members uniform?
 
-    Example: serein score sbc --problems lorenz96-forcing
+    Presets: fast, balanced, careful, or single, which is balanced with one particle.
+
+    Example: serein score sbc --problems lorenz96-forcing --plot ranks.svg
     """
     import torch
 
+    from app.cli.client import ServiceError
     from app.scoreboard import sbc as board
+    from app.scoreboard import sbc_plot
 
     torch.set_num_threads(1)  # windows are small: threads would wait for each other
     options = board.Options(
-        problems=["gaussian"] if quick else problems.split(","),
-        presets=presets.split(",") if presets else (["balanced"] if quick else None),
-        windows=windows or (40 if quick else None),
-        members=members,
+        problems=["gaussian", "lorenz96-forcing"] if quick else problems.split(","),
+        presets=presets.split(",") if presets else (["single"] if quick else None),
+        windows=windows or (20 if quick else None),
+        members=members or (3 if quick else None),
         seed=seed,
         data=data,
+        sources=["prior"] if quick else truths.split(","),
     )
-    _show(lambda say: board.score(options, say), as_json)
+    if unknown := set(options.problems) - set(board.TRIALS):
+        raise ServiceError(f"no problem {', '.join(sorted(unknown))}: there is {', '.join(board.TRIALS)}")
+
+    def measure(say: Any) -> dict[str, Any]:
+        result = board.score(options, say)
+        if plot:
+            sbc_plot.plot(result["detail"]["runs"], plot)
+        return result
+
+    try:
+        _show(measure, as_json)
+    except ModuleNotFoundError as missing:
+        raise ServiceError(f"{missing}: pip install -c constraints.txt -e '.[train]'") from None
 
 
 @group.command()

@@ -20,6 +20,7 @@ from models.prior.parameter import ParameterNetwork
 from models.verification.sbc import Array
 
 TRUTH_LEVELS = 96
+UNSEEN = 1_000_000  # seeds from here on simulate no training data
 
 
 @dataclass(frozen=True)
@@ -55,9 +56,10 @@ def from_prior(
 
 
 def from_simulator(prior: ClassicalPrior, problem: Problem, window: int, number: int, seed: int) -> Tensor:
-    """The same, each window from a trajectory of its own."""
-    x = problem.trajectories(number, window, torch.Generator().manual_seed(seed))
-    return prior.standardise(x)
+    """The same, each window from a trajectory of its own, none of which the prior was trained on."""
+    generator = torch.Generator().manual_seed(UNSEEN + seed)
+    x = problem.simulate(number, window, prior.spacing, generator)
+    return prior.standardise(x.unflatten(-1, problem.shape))
 
 
 @dataclass(frozen=True, eq=False)
