@@ -1,10 +1,11 @@
 """`serein score NAME`: the measured claims, measured again."""
 
-import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
+
+from app.cli.scoreboard import extras, numbers, show
 
 group = typer.Typer(no_args_is_help=True, help="Measure the claims of the README again.")
 
@@ -52,7 +53,7 @@ def europe(
         twin_dates=(1 if quick else 12) if twin_dates is None else twin_dates,
         seeds=[int(s) for s in seeds.split(",")],
     )
-    _show(lambda say: board.score(options, say), as_json)
+    show(lambda say: board.score(options, say), as_json)
 
 
 @group.command()
@@ -72,7 +73,6 @@ def lorenz(
     """
     import torch
 
-    from app.cli.client import ServiceError
     from app.scoreboard import lorenz as board
 
     torch.set_num_threads(1)  # windows are small: threads would wait for each other
@@ -83,10 +83,7 @@ def lorenz(
         members=members or (8 if quick else None),
         quick=quick,
     )
-    try:
-        _show(lambda say: board.score(options, say), as_json)
-    except ModuleNotFoundError as missing:
-        raise ServiceError(f"{missing}: pip install -c constraints.txt -e '.[peers]'") from None
+    show(lambda say: board.score(options, say), as_json)
 
 
 Presets = Annotated[str, typer.Option(help="Presets of the sampler to measure.")]
@@ -112,7 +109,6 @@ def kolmogorov(
     """
     import torch
 
-    from app.cli.client import ServiceError
     from app.scoreboard import kolmogorov as board
     from app.scoreboard import kolmogorov_plot
 
@@ -125,12 +121,8 @@ def kolmogorov(
         free=2 if quick else 8,
     )
     pictures: list[board.Picture] = []
-    _show(lambda say: board.score(options, say, pictures.append if plot else None), as_json)
-    if plot:
-        try:
-            kolmogorov_plot.draw(pictures, plot)
-        except ModuleNotFoundError as missing:
-            raise ServiceError(f"{missing}: pip install -c constraints.txt -e '.[train]'") from None
+    draw = (lambda _: kolmogorov_plot.draw(pictures, plot)) if plot else None
+    show(lambda say: board.score(options, say, pictures.append if plot else None), as_json, draw)
 
 
 @group.command()
@@ -152,7 +144,7 @@ def oracle(
         presets=["fast"] if quick else presets.split(","),
         seed=seed,
     )
-    _show(lambda say: board.score(options, say), as_json)
+    show(lambda say: board.score(options, say), as_json)
 
 
 @group.command()
@@ -175,7 +167,7 @@ def mixture(
         problems=1 if quick else 4,
         seed=seed,
     )
-    _show(lambda say: board.score(options, say), as_json)
+    show(lambda say: board.score(options, say), as_json)
 
 
 @group.command()
@@ -202,15 +194,9 @@ def cost(
     from app.cli.client import ServiceError
 
     torch.set_num_threads(1)  # seconds are those of one core
-    try:
+    with extras():
         from app.scoreboard import cost as board
-
-        if plot:
-            from app.scoreboard import cost_plot
-    except ModuleNotFoundError as missing:
-        raise ServiceError(
-            f"{missing}: pip install -c constraints.txt --no-deps azula, and -e '.[peers,train]'"
-        ) from None
+        from app.scoreboard import cost_plot
     options = board.Options(
         problems=["lorenz96"] if quick else problems.split(","),
         data=data,
@@ -218,9 +204,9 @@ def cost(
         members=members or (2 if quick else 4),
         seed=seed,
         steps=(4, 8) if quick else board.Options.steps,
-        azula_steps=[4] if quick else _numbers("--azula-steps", azula_steps),
+        azula_steps=[4] if quick else numbers("--azula-steps", azula_steps),
         azula_iterations=(1, 2) if quick else board.Options.azula_iterations,
-        sda_steps=[8] if quick else _numbers("--sda-steps", sda_steps),
+        sda_steps=[8] if quick else numbers("--sda-steps", sda_steps),
         published=not quick,
     )
     try:
@@ -228,13 +214,8 @@ def cost(
     except (ValueError, FileNotFoundError) as error:
         raise ServiceError(str(error)) from None
 
-    def measure(say: Any) -> dict[str, Any]:
-        result = board.score(options, say)
-        if plot:
-            cost_plot.draw(result, plot)
-        return result
-
-    _show(measure, as_json)
+    draw = (lambda result: cost_plot.draw(result, plot)) if plot else None
+    show(lambda say: board.score(options, say), as_json, draw)
 
 
 @group.command()
@@ -279,16 +260,8 @@ def sbc(
     if unknown := set(options.problems) - set(board.TRIALS):
         raise ServiceError(f"no problem {', '.join(sorted(unknown))}: there is {', '.join(board.TRIALS)}")
 
-    def measure(say: Any) -> dict[str, Any]:
-        result = board.score(options, say)
-        if plot:
-            sbc_plot.plot(result["detail"]["runs"], plot)
-        return result
-
-    try:
-        _show(measure, as_json)
-    except ModuleNotFoundError as missing:
-        raise ServiceError(f"{missing}: pip install -c constraints.txt -e '.[train]'") from None
+    draw = (lambda result: sbc_plot.plot(result["detail"]["runs"], plot)) if plot else None
+    show(lambda say: board.score(options, say), as_json, draw)
 
 
 @group.command()
@@ -308,35 +281,9 @@ def scale(
     from app.scoreboard import scale as board
 
     options = board.Options(
-        observations=[100] if quick else _numbers("--observations", observations),
-        members=[1] if quick else _numbers("--members", members),
+        observations=[100] if quick else numbers("--observations", observations),
+        members=[1] if quick else numbers("--members", members),
         few=2 if quick else 8,
-        plot=plot,
     )
-    _show(lambda say: board.score(options, say), as_json)
-
-
-def _numbers(option: str, text: str) -> list[int]:
-    """Positive whole numbers, separated by commas."""
-    from app.cli.client import ServiceError
-
-    parts = [part.strip() for part in text.split(",")]
-    if not all(part.isdecimal() and int(part) > 0 for part in parts):
-        raise ServiceError(f"{option} takes positive whole numbers such as 8,16, not {text!r}")
-    return [int(part) for part in parts]
-
-
-def _show(measure: Any, as_json: bool) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    with Console(stderr=True).status("starting") as status:
-        result = measure(status.update)
-    if as_json:
-        typer.echo(json.dumps(result, indent=1))
-        return
-    table = Table("claim", "measured", "target", "", title=f"serein score {result['name']}")
-    for row in result["criteria"]:
-        mark = "[green]holds[/green]" if row["holds"] else "[red]fails[/red]"
-        table.add_row(row["id"], "-" if row["value"] is None else f"{row['value']:.3f}", row["target"], mark)
-    Console().print(table)
+    draw = (lambda result: board.plot(result["detail"], plot)) if plot else None
+    show(lambda say: board.score(options, say), as_json, draw)

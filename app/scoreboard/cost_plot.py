@@ -4,8 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from matplotlib.figure import Figure
-
 LOOKS = {"ours": ("Serein", "C0", "o"), "azula": ("azula, MMPS", "C1", "s"), "sda": ("SDA", "C2", "^")}
 AXES = {"cost": "network evaluations per member (forward + 2 vjp)", "seconds": "seconds per member, one core"}
 
@@ -13,7 +11,13 @@ HIGHEST = 4.0  # what is worse is not drawn
 
 
 def draw(board: dict[str, Any], path: Path) -> None:
-    """Writes the picture, in the format of the suffix: a row of panels per problem, fronts as lines."""
+    """Writes the picture, in the format of the suffix: a row of panels per problem, fronts as lines.
+
+    Raises:
+        ModuleNotFoundError: matplotlib is not installed (extra `train`).
+    """
+    from matplotlib.figure import Figure
+
     problems = board["detail"]["problems"]
     figure = Figure(figsize=(11, 4 * len(problems)), layout="constrained")
     panels = figure.subplots(len(problems), len(AXES), squeeze=False, sharey="row")

@@ -34,7 +34,6 @@ class Options:
     some: int = 1_000  # observations, where members vary
     preset: str = "fast"
     seed: int = 0
-    plot: Path | None = None
 
 
 def score(options: Options, say: Say = lambda line: None) -> dict[str, Any]:
@@ -57,8 +56,6 @@ def score(options: Options, say: Say = lambda line: None) -> dict[str, Any]:
         "members": by_members,
         "company": apart,
     }
-    if options.plot is not None:
-        plot(detail, options.plot)
     return report("scale", _judge(options, by_observations, apart), detail, time.monotonic() - start)
 
 
