@@ -21,12 +21,14 @@ from typing import Any
 import numpy as np
 import torch
 
+from app.scoreboard.europe import test_states
 from app.scoreboard.lorenz import SETUPS
 from app.scoreboard.peers import Azula
 from app.scoreboard.report import Criterion, at_most, report
-from app.scoreboard.twins import LORENZ, Twin, decoder_share, europe, test_states
-from models.classical.assimilation import SeededNoise
+from app.scoreboard.twins import LORENZ, Twin, decoder_share, europe
+from models.classical.problem import PROBLEMS
 from models.posterior.guidance import Diagonal
+from models.posterior.noise import SeededNoise
 from models.posterior.posterior import Posterior
 from models.posterior.sampler import Preset, sample
 from models.prior.card import BUNDLED
@@ -36,12 +38,10 @@ Say = Callable[[str], None]
 Sample = Callable[[Posterior, int, int], Any]  # (posterior, rows, seed) -> z (rows, *shape)
 EQUAL = 1.02  # CRPS that are no further apart count as equal
 SHARE = 0.25  # of azula's cost
-TRAINED = {
-    "lorenz96": (0.015, 5.0),
-    "lorenz96-sparse": (0.03, 5.0),
-    "europe": (0.03, 10.0),
-}  # europe: 0.05; presets go on to 0.03
-PROBLEMS = tuple(TRAINED)
+TRAINED = {name: PROBLEMS[setup.prior].sigma for name, setup in LORENZ.items()}
+"""Noise levels that the networks have learned."""
+TRAINED["europe"] = 0.03, 10.0  # its training began at 0.05; presets go on to 0.03
+KNOWN = tuple(TRAINED)
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class Options:
     """What is scored, on how many windows with how many members of each.
 
     Attributes:
-        problems: of `PROBLEMS`.
+        problems: of `KNOWN`.
         data: folder of the test states of `europe`.
         steps: of our sampler, besides the presets.
         azula_steps, azula_iterations: of its sampler, and of GMRES.
@@ -57,7 +57,7 @@ class Options:
         published: whether azula also runs as published with Appa, which takes 96 evaluations.
     """
 
-    problems: Sequence[str] = PROBLEMS
+    problems: Sequence[str] = KNOWN
     data: Path | None = None
     windows: int = 64
     members: int = 4
@@ -125,9 +125,9 @@ def check(options: Options) -> None:
         ValueError: a problem is not known, `europe` has no data, or there is too little to score.
         FileNotFoundError: the test states are not in the folder.
     """
-    unknown = [name for name in options.problems if name not in PROBLEMS]
+    unknown = [name for name in options.problems if name not in KNOWN]
     if unknown:
-        raise ValueError(f"no problem {unknown[0]!r}: there are {', '.join(PROBLEMS)}")
+        raise ValueError(f"no problem {unknown[0]!r}: there are {', '.join(KNOWN)}")
     if "europe" in options.problems:
         if options.data is None:
             raise ValueError("the problem europe needs --data, the folder of the test states")

@@ -121,10 +121,10 @@ def twins(options: Options, say: Say) -> list[dict[str, Any]]:
     if not options.twin_dates:
         return []
     prior = load_prior(load_card(options.prior))
-    found = sorted(options.data.glob("**/era_interim_europe_daily.nc"))
-    if not found:
-        raise ServiceError(f"no era_interim_europe_daily.nc in {options.data}; --twin-dates 0 does without")
-    states = open_states(found[0], prior.card.state.names)
+    try:
+        states = open_states(test_states(options.data), prior.card.state.names)
+    except FileNotFoundError as missing:
+        raise ServiceError(f"{missing}; --twin-dates 0 does without") from None
     test = np.flatnonzero(states.of_years(prior.card.data["years"]["test"]))[:-1]
     chosen = test[np.linspace(0, len(test) - 1, options.twin_dates).astype(int)]
     network = osse.example_network(prior.card)
@@ -144,6 +144,18 @@ def twins(options: Options, say: Say) -> list[dict[str, Any]]:
             )
         rows.append({"stations": surface, "soundings": soundings, **osse.summary(prior.card.state, trials)})
     return rows
+
+
+def test_states(data: Path) -> Path:
+    """The file in `data`.
+
+    Raises:
+        FileNotFoundError: there is none.
+    """
+    found = sorted(data.glob("**/era_interim_europe_daily.nc"))
+    if not found:
+        raise FileNotFoundError(f"no era_interim_europe_daily.nc in {data}")
+    return found[0]
 
 
 def thinned(network: pd.DataFrame, surface: int, soundings: int) -> pd.DataFrame:

@@ -32,7 +32,6 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 LEVELS: dict[str, Any] = {"sigma_start": 200.0, "sigma_stop": 0.02}
 WINDOW = 5  # states that the network sees; the Gaussian sees up to twice as many less one
-TRUTH = 1_000_000  # seeds of truths begin here; the training has 0
 BANDS = {"1-4": (1, 5), "5-12": (5, 13), "13-24": (13, 25)}  # wavenumbers
 
 
@@ -89,13 +88,14 @@ def run(
 
     from models.classical.experiments import EXPERIMENTS
     from models.classical.kolmogorov import vorticity
+    from models.classical.problem import PROBLEMS
     from models.classical.stitching import Seen, Windows, interpolated, trajectories
     from models.posterior.sampler import Preset
 
     experiment = EXPERIMENTS[name]
     sensor, states = experiment.sensor, experiment.states
     say(f"{name}, truth {seed}")
-    truth = simulated(states, TRUTH + seed)
+    truth = PROBLEMS["kolmogorov"].unseen(1, states, seed)[0]
     clear = sensor(truth)
     noise = torch.randn(clear.shape, generator=torch.Generator().manual_seed(seed))
     seen = Seen(sensor, clear + sensor.error * noise)
@@ -130,28 +130,15 @@ def run(
     return rows
 
 
-def simulated(states: int, seed: int, number: int = 1) -> "Tensor":
-    """A trajectory of velocities that is not in the training's pool, (states, 2, 64, 64)."""
-    import torch
-
-    from models.classical import kolmogorov
-
-    generator = torch.Generator().manual_seed(seed)
-    x = kolmogorov.trajectories(number, states, 0.2, generator).unflatten(-1, (2, 64, 64))
-    return x[0] if number == 1 else x
-
-
 def scores(ensemble: Array, truth: Array) -> dict[str, float]:
     """Of members (M, L, 2, n, n) against the truth: RMSE of the mean, fair CRPS, spread / RMSE."""
+    from models.verification.calibration import spread_skill
     from models.verification.scores import crps_ensemble
 
-    members = len(ensemble)
-    error = float(((ensemble.mean(0) - truth) ** 2).mean())
-    variance = float(ensemble.var(0, ddof=1).mean()) * (members + 1) / members
     return {
-        "rmse": error**0.5,
+        "rmse": float(((ensemble.mean(0) - truth) ** 2).mean()) ** 0.5,
         "crps": float(crps_ensemble(ensemble, truth).mean()),
-        "spread / rmse": (variance / error) ** 0.5,
+        "spread / rmse": spread_skill(ensemble, truth),
     }
 
 
@@ -172,12 +159,13 @@ def climatology(prior: "ClassicalPrior", truth: "Tensor") -> dict[str, float]:
 def free(prior: "ClassicalPrior", method: str, members: int) -> dict[str, Any]:
     """Samples of one window without observations, beside as many simulated states."""
     from models.classical.kolmogorov import divergence, vorticity
+    from models.classical.problem import PROBLEMS
     from models.classical.stitching import Windows, trajectories
     from models.posterior.sampler import Preset
 
     preset = Preset(**LEVELS, **PRESETS[method])
     x = prior.restore(trajectories(Windows(prior, WINDOW), WINDOW, preset, members, seed=0)).float()
-    truth = simulated(WINDOW, TRUTH, number=max(2, members))
+    truth = PROBLEMS["kolmogorov"].unseen(members, WINDOW, 0)
     ours, theirs = energy(x.flatten(0, 1).numpy()), energy(truth.flatten(0, 1).numpy())
     return {
         "preset": method,

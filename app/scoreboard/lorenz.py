@@ -212,12 +212,7 @@ def serein(setup: Setup, twin: Twin, at: Array, members: int, seed: int) -> dict
     back = np.arange(len(seen))[::-1]
     values = (twin.observations[at[:, None] - back] - centre[which]) / spread[which]
     error = np.sqrt(np.diag(model.Obs(0).noise.C.full)) / spread[which]
-    network = Network(
-        setup.window,
-        torch.from_numpy(seen.repeat(len(which))),
-        torch.from_numpy(np.tile(which, len(seen))),
-        torch.from_numpy(np.tile(error, len(seen))),
-    )
+    network = Network.of(setup.window, *(torch.from_numpy(x) for x in (seen, which, error)))
     drawn = assimilate(
         prior,
         network,
@@ -236,12 +231,12 @@ def serein(setup: Setup, twin: Twin, at: Array, members: int, seed: int) -> dict
 
 def _scores(name: str, ensemble: Array, truth: Array) -> dict[str, float]:
     """RMSE as DAPPER's; spread / RMSE of root mean squares, corrected for the number of members."""
-    members = ensemble.shape[1]
+    from models.verification.calibration import spread_skill
+
     error = ((ensemble.mean(1) - truth) ** 2).mean(-1)
-    variance = ensemble.var(1, ddof=1).mean(-1) * (members + 1) / members
     return {
         f"{name} rmse": float(np.sqrt(error).mean()),
-        f"{name} spread / rmse": float(np.sqrt(variance.mean() / error.mean())),
+        f"{name} spread / rmse": spread_skill(ensemble.swapaxes(0, 1), truth),
     }
 
 

@@ -17,6 +17,7 @@ import numpy as np
 
 from app.scoreboard import sbc_europe
 from app.scoreboard.report import Criterion, at_most, report, within
+from models.verification.sbc import Compared
 
 Say = Callable[[str], None]
 LEVEL = 0.01
@@ -102,7 +103,7 @@ def _run(problem: str, preset: str, source: str, options: Options, say: Say) -> 
     return row
 
 
-def _gaussian(preset: str, windows: int, members: int, seed: int) -> sbc_europe.Compared:
+def _gaussian(preset: str, windows: int, members: int, seed: int) -> Compared:
     import torch
 
     from models.testing import trials
@@ -116,7 +117,7 @@ def _gaussian(preset: str, windows: int, members: int, seed: int) -> sbc_europe.
 
 def _lorenz(
     problem: str, preset: str, source: str, size: tuple[int, int], options: Options
-) -> tuple[sbc_europe.Compared, dict[str, Any]]:
+) -> tuple[Compared, dict[str, Any]]:
     from models.classical import trials
     from models.classical.prior import load
     from models.classical.problem import PROBLEMS

@@ -12,6 +12,7 @@ import pandas as pd
 import torch
 
 from app.cli.client import ServiceError
+from app.scoreboard.europe import test_states
 from models import osse
 from models.analysis import Analysis
 from models.observations.table import empty
@@ -20,13 +21,12 @@ from models.posterior.sampler import Preset, sample
 from models.prior.card import load_card
 from models.prior.prior import Prior, load_prior
 from models.training.data import open_states
-from models.verification.sbc import Array
+from models.verification.sbc import Array, Compared
 from models.verification.scores import area_mean
 
-Compared = dict[str, tuple[Array, Array]]
 Say = Callable[[str], None]
 TRUTH = Preset(96, 10.0, 0.02, stochastic=True)
-NAME, FILE = "europe", "era_interim_europe_daily.nc"
+NAME = "europe"
 
 
 def compared(
@@ -66,10 +66,10 @@ def _truths(prior: Prior, windows: int, data: Path | None) -> list[tuple[pd.Date
         days = pd.date_range("2010-01-01T12:00", "2010-12-28T12:00", periods=windows, tz="UTC").round("D")
         starts = days + pd.Timedelta(hours=12)
         return [(pd.date_range(s, periods=length, freq=step), None) for s in starts]
-    found = sorted(data.glob(f"**/{FILE}"))
-    if not found:
-        raise ServiceError(f"no {FILE} in {data}; without --data, truths are drawn from the prior only")
-    states = open_states(found[0], prior.card.state.names)
+    try:
+        states = open_states(test_states(data), prior.card.state.names)
+    except FileNotFoundError as missing:
+        raise ServiceError(f"{missing}; without --data, truths are drawn from the prior only") from None
     test = np.flatnonzero(states.of_years(prior.card.data["years"]["test"]))[: 1 - length]
     chosen = test[np.linspace(0, len(test) - 1, windows).astype(int)]
     return [

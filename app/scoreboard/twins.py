@@ -76,14 +76,11 @@ class Lorenz:
         spread = float(prior.std)
         seen = torch.arange(self.window - 1, -1, -self.states).flip(0)
         which = torch.arange(0, lorenz96.SIZE, self.points)
-        count = len(seen) * len(which)
-        error = torch.full((count,), self.variance**0.5 / spread, dtype=torch.float64)
-        network = Network(self.window, seen.repeat_interleave(len(which)), which.repeat(len(seen)), error)
-        window = Window.of(prior, network)
+        window = Window.of(prior, Network.of(self.window, seen, which, self.variance**0.5 / spread))
         states = lorenz96.trajectories(windows, self.window, prior.spacing, generator)
         truth = prior.standardise(states.unflatten(-1, prior.shape)).flatten(1).double()
-        noise = torch.randn(windows, count, generator=generator, dtype=torch.float64)
-        values = truth[:, window.index] + error * noise
+        noise = torch.randn(windows, len(window.index), generator=generator, dtype=torch.float64)
+        values = truth[:, window.index] + window.error * noise
         batch = max(1, ROWS // members)
         for some, y in zip(truth.split(batch), values.split(batch), strict=True):
             posterior = window.posterior(y.repeat_interleave(members, dim=0))
@@ -96,18 +93,6 @@ LORENZ = {
 }
 
 
-def test_states(data: Path) -> Path:
-    """The file in `data`.
-
-    Raises:
-        FileNotFoundError: there is none.
-    """
-    found = sorted(data.glob("**/era_interim_europe_daily.nc"))
-    if not found:
-        raise FileNotFoundError(f"no era_interim_europe_daily.nc in {data}")
-    return found[0]
-
-
 def europe(data: Path, windows: int, members: int, seed: int) -> Iterator[Twin]:
     """Windows evenly over the test years.
 
@@ -115,7 +100,7 @@ def europe(data: Path, windows: int, members: int, seed: int) -> Iterator[Twin]:
         FileNotFoundError: the states are not in `data`.
         ValueError: there are not so many windows.
     """
-    from app.scoreboard.europe import TWIN_NETWORKS, thinned
+    from app.scoreboard.europe import TWIN_NETWORKS, test_states, thinned
     from models import osse
     from models.analysis import Analysis
     from models.prior.card import load_card

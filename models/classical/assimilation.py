@@ -6,16 +6,14 @@ components at the same places, y = z[index] + e; what `Posterior` is given as ob
 departures z[index] - y, all zero, so that one Posterior serves windows whose y differ.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from models.classical.prior import ClassicalPrior
 from models.posterior.gaussian import LinearObservations
-from models.posterior.noise import OBSERVATIONS
+from models.posterior.noise import SeededNoise
 from models.posterior.posterior import Posterior
 from models.posterior.sampler import Preset, sample
 from models.prior.climatology import Climatology
@@ -39,25 +37,12 @@ class Network:
     error: Tensor
     pace: int = 0
 
-
-@dataclass(frozen=True, eq=False)
-class SeededNoise:
-    """Standard normal numbers that only depend on the seed, the level and the shape asked for."""
-
-    seed: int
-    rows: int
-
-    def states(self, level: int, shape: Sequence[int]) -> Tensor:
-        """(rows, *shape)."""
-        return self._draw(level, tuple(shape))
-
-    def errors(self, count: int, level: int = OBSERVATIONS) -> Tensor:
-        """(rows, count)."""
-        return self._draw(level, (count,))
-
-    def _draw(self, level: int, shape: tuple[int, ...]) -> Tensor:
-        generator = np.random.default_rng([self.seed, level])
-        return torch.from_numpy(generator.standard_normal((self.rows, *shape), dtype=np.float32))
+    @classmethod
+    def of(cls, window: int, states: Tensor, points: Tensor, error: float | Tensor) -> "Network":
+        """All of `points` (m,) seen at each of `states` (n,), with one `error` or one per point (m,)."""
+        each = torch.as_tensor(error, dtype=torch.float64).expand(len(points))
+        count = len(states)
+        return cls(window, states.repeat_interleave(len(points)), points.repeat(count), each.repeat(count))
 
 
 def assimilate(

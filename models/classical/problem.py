@@ -73,6 +73,14 @@ class Problem:
         """On the attractor, (number, states, K, h, w), float64."""
         return self.simulate(number, states, self.spacing, generator).unflatten(-1, self.shape)
 
+    def unseen(self, number: int, states: int, seed: int, spacing: float | None = None) -> Tensor:
+        """The same, none of which a prior was trained on; `spacing`: if not the problem's own."""
+        generator = torch.Generator().manual_seed(UNSEEN + seed)
+        x = self.simulate(number, states, spacing or self.spacing, generator)
+        return x.unflatten(-1, self.shape)
+
+
+UNSEEN = 1_000_000  # seeds from here on simulate no training data
 
 PROBLEMS = {
     "lorenz63": Problem(
@@ -80,15 +88,14 @@ PROBLEMS = {
         shape=(3, 1, 1),
         spacing=0.125,
         window=32,
-        width=96,
+        width=64,
         blocks=5,
         kernel=(5, 1),
         pool=(512, 2000),
-        steps=18000,
+        steps=15000,
         batch=64,
         learning_rate=2e-3,
         sigma=(0.01, 5.0),
-        half_steps=17000,
     ),
     "lorenz96": Problem(
         simulate=lorenz96.trajectories,

@@ -1,7 +1,6 @@
 """A classical problem runs, and a network observes it: reports to analyse, and the truth to compare with."""
 
 import pandas as pd
-import torch
 import xarray as xr
 
 from models import osse
@@ -33,8 +32,7 @@ def simulate(
     Returns:
         (observation table, truth), the truth with dimensions time, latitude, longitude as in an ensemble.
     """
-    generator = torch.Generator().manual_seed(seed)
-    states = the_problem(card).trajectories(1, len(times), generator)[0].double().numpy()
+    states = the_problem(card).unseen(1, len(times), seed)[0].double().numpy()
     axes = {
         "time": times.tz_localize(None),
         "latitude": card.state.grid.latitude,

@@ -18,10 +18,10 @@ import torch
 from torch import Tensor
 
 from models.classical import stationary
-from models.classical.assimilation import SeededNoise
 from models.classical.prior import ClassicalPrior
-from models.posterior.gaussian import LinearObservations
+from models.posterior.gaussian import GaussianObservations, LinearObservations
 from models.posterior.jacobian import Jacobian
+from models.posterior.noise import SeededNoise
 from models.posterior.posterior import Posterior
 from models.posterior.sampler import Preset, sample
 from models.posterior.states import StateObservations
@@ -109,18 +109,12 @@ class Windows:
             gaussian = self._newton(observe, gaussian)
         return Posterior(self.denoise, observe, gaussian, self.zero)
 
-    def gaussian(self, first: int) -> LinearObservations:
+    def gaussian(self, first: int) -> GaussianObservations:
         """What optimal interpolation knows of that window."""
         posterior = self.posterior(first)
         seen = posterior.gaussian
-        assert isinstance(seen, LinearObservations)  # noqa: S101, for the type checker
-        if (
-            isinstance(seen, StateObservations)
-            and self.seen is not None
-            and self.seen.sensor.linear
-            and len(seen.value)
-        ):
-            seen = _placed(seen, posterior.observe(self.zero[None])[0].double())
+        if isinstance(seen, StateObservations) and self.seen is not None and self.seen.sensor.linear:
+            return _placed(seen, posterior.observe(self.zero[None])[0].double())
         return seen
 
     def _linear(self, positions: tuple[int, ...]) -> StateObservations:

@@ -17,10 +17,9 @@ from models.classical.prior import ClassicalPrior
 from models.classical.problem import Problem
 from models.posterior.sampler import Preset
 from models.prior.parameter import ParameterNetwork
-from models.verification.sbc import Array
+from models.verification.sbc import Array, Compared, compared
 
 TRUTH_LEVELS = 96
-UNSEEN = 1_000_000  # seeds from here on simulate no training data
 
 
 @dataclass(frozen=True)
@@ -35,13 +34,7 @@ class Layout:
         """The same, for a prior; a parameter is not seen."""
         states = torch.arange(0, self.window, self.every)
         points = torch.arange(0, prior.shape[2], 2)
-        seen = len(states) * len(points)
-        return Network(
-            self.window,
-            states.repeat_interleave(len(points)),
-            points.repeat(len(states)),
-            torch.full((seen,), self.error / float(prior.std[0]), dtype=torch.float64),
-        )
+        return Network.of(self.window, states, points, self.error / float(prior.std[0]))
 
 
 def from_prior(
@@ -57,9 +50,7 @@ def from_prior(
 
 def from_simulator(prior: ClassicalPrior, problem: Problem, window: int, number: int, seed: int) -> Tensor:
     """The same, each window from a trajectory of its own, none of which the prior was trained on."""
-    generator = torch.Generator().manual_seed(UNSEEN + seed)
-    x = problem.simulate(number, window, prior.spacing, generator)
-    return prior.standardise(x.unflatten(-1, problem.shape))
+    return prior.standardise(problem.unseen(number, window, seed, prior.spacing))
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,11 +63,9 @@ class Trials:
     values: Tensor
     members: Tensor
 
-    def compared(self) -> dict[str, tuple[Array, Array]]:
+    def compared(self) -> Compared:
         """Test functions, members (N, M) and truth (N,): see `functions`."""
-        truth = functions(self, self.truth[:, None])
-        members = functions(self, self.members)
-        return {name: (members[name], truth[name][:, 0]) for name in truth}
+        return compared(lambda z: functions(self, z), self.members, self.truth)
 
 
 def run(

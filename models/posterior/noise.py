@@ -64,3 +64,23 @@ class CounterNoise:
         generator = np.random.Generator(np.random.Philox(key=self.seed % 2**64, counter=counter))
         sign = np.float32(1 - 2 * (member % 2) if self.mirrored else 1)
         return sign * generator.standard_normal(tuple(shape), dtype=np.float32)
+
+
+@dataclass(frozen=True, eq=False)
+class SeededNoise:
+    """Standard normal numbers that only depend on the seed, the level and the shape asked for."""
+
+    seed: int
+    rows: int
+
+    def states(self, level: int, shape: Sequence[int]) -> Tensor:
+        """(rows, *shape)."""
+        return self._draw(level, tuple(shape))
+
+    def errors(self, count: int, level: int = OBSERVATIONS) -> Tensor:
+        """(rows, count)."""
+        return self._draw(level, (count,))
+
+    def _draw(self, level: int, shape: tuple[int, ...]) -> Tensor:
+        generator = np.random.default_rng([self.seed, level])
+        return torch.from_numpy(generator.standard_normal((self.rows, *shape), dtype=np.float32))

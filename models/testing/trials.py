@@ -5,12 +5,13 @@ import dataclasses
 import torch
 from torch import Tensor
 
-from models.classical.assimilation import SeededNoise
 from models.posterior.gaussian import LinearObservations
+from models.posterior.noise import SeededNoise
 from models.posterior.posterior import Posterior
 from models.posterior.sampler import Preset, sample
 from models.testing.linear import LinearOracle
-from models.verification.sbc import Array
+from models.verification import sbc
+from models.verification.sbc import Array, Compared
 
 
 def truths(oracle: LinearOracle, windows: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -44,9 +45,7 @@ def sampled(oracle: LinearOracle, values: Tensor, members: int, preset: Preset, 
     return drawn.flatten(1).double().unflatten(0, (len(values), members))
 
 
-def compared(
-    oracle: LinearOracle, truth: Tensor, values: Tensor, members: Tensor
-) -> dict[str, tuple[Array, Array]]:
+def compared(oracle: LinearOracle, truth: Tensor, values: Tensor, members: Tensor) -> Compared:
     """Test functions, members (N, M) and truth (N,)."""
     seen = oracle.jacobian.sum(0) > 0
     first, other = int(seen.nonzero()[0, 0]), int((~seen).nonzero()[-1, 0])
@@ -62,5 +61,4 @@ def compared(
         }
         return {name: value.numpy() for name, value in out.items()}
 
-    both, true = functions(members), functions(truth[:, None])
-    return {name: (both[name], true[name][:, 0]) for name in true}
+    return sbc.compared(functions, members, truth)

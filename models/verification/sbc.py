@@ -9,7 +9,7 @@ independent, functions are not: each is tested for itself, and the smallest p-va
 With M members a rank is as good as M / (M + 1) of an exact probability: windows are worth more than members.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -23,6 +23,12 @@ Compared = Mapping[str, tuple[Array, Array]]
 """Per test function, its values for members (N, M) and truths (N,) of N windows."""
 FEWEST = 10
 """Windows expected in a bin of the histogram, so that chi-square has its distribution."""
+
+
+def compared(functions: Callable[[Any], Mapping[str, Array]], members: Any, truth: Any) -> Compared:
+    """Test functions, (N, M) of windows (N, M, ...), of members (N, M, ...) and of truths (N, ...)."""
+    both, true = functions(members), functions(truth[:, None])
+    return {name: (both[name], true[name][:, 0]) for name in both}
 
 
 @dataclass(frozen=True)
