@@ -5,17 +5,20 @@ from typing import Annotated
 
 import typer
 
-from app.cli.scoreboard import extras, numbers, show
+from app.cli import score_oracles
+from app.cli.score_oracles import Presets
+from app.cli.scoreboard import Json, Quick, extras, numbers, show
 
 group = typer.Typer(no_args_is_help=True, help="Measure the claims of the README again.")
-
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Quick = Annotated[bool, typer.Option("--quick", help="A short form, for continuous integration.")]
 
 
 @group.callback()
 def several() -> None:
     """Measure the claims again, each by a command of its own."""
+
+
+for command in score_oracles.COMMANDS:
+    group.command()(command)
 
 
 @group.command()
@@ -86,9 +89,6 @@ def lorenz(
     show(lambda say: board.score(options, say), as_json)
 
 
-Presets = Annotated[str, typer.Option(help="Presets of the sampler to measure.")]
-
-
 @group.command()
 def kolmogorov(
     experiments: Annotated[
@@ -123,51 +123,6 @@ def kolmogorov(
     pictures: list[board.Picture] = []
     draw = (lambda _: kolmogorov_plot.draw(pictures, plot)) if plot else None
     show(lambda say: board.score(options, say, pictures.append if plot else None), as_json, draw)
-
-
-@group.command()
-def oracle(
-    members: Annotated[int | None, typer.Option(help="Members of each ensemble: 1024 if not given.")] = None,
-    presets: Presets = "fast,balanced,careful",
-    seed: Annotated[int, typer.Option(help="Of the problem (the first, of several).")] = 0,
-    as_json: Json = False,
-    quick: Quick = False,
-) -> None:
-    """The presets on a Gaussian problem in 1536 dimensions whose posterior is known in closed form.
-
-    Example: serein score oracle --presets fast
-    """
-    from app.scoreboard import oracle as board
-
-    options = board.Options(
-        members=members or (64 if quick else 1024),
-        presets=["fast"] if quick else presets.split(","),
-        seed=seed,
-    )
-    show(lambda say: board.score(options, say), as_json)
-
-
-@group.command()
-def mixture(
-    members: Annotated[int | None, typer.Option(help="Samples of each problem: 4096 if not given.")] = None,
-    presets: Presets = "fast,balanced,careful",
-    seed: Annotated[int, typer.Option(help="Of the problem (the first, of several).")] = 0,
-    as_json: Json = False,
-    quick: Quick = False,
-) -> None:
-    """The presets where the posterior has several modes whose weights are known.
-
-    Example: serein score mixture --presets balanced
-    """
-    from app.scoreboard import mixture as board
-
-    options = board.Options(
-        members=members or (400 if quick else 4096),
-        presets=["fast", "balanced"] if quick else presets.split(","),
-        problems=1 if quick else 4,
-        seed=seed,
-    )
-    show(lambda say: board.score(options, say), as_json)
 
 
 @group.command()

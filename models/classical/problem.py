@@ -153,7 +153,7 @@ PROBLEMS = {
         blocks=2,
         kernel=(3, 3),
         pool=(112, 64),
-        steps=12000,
+        steps=6000,
         batch=8,
         learning_rate=1e-3,
         sigma=(0.01, 20.0),
@@ -161,6 +161,6 @@ PROBLEMS = {
         vary=kolmogorov.varied,
         mean=kolmogorov.profile,
         held_out=8,
-        half_steps=12000,
+        half_steps=6000,
     ),
 }

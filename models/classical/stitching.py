@@ -27,6 +27,7 @@ from models.posterior.sampler import Preset, sample
 from models.posterior.states import StateObservations
 from models.posterior.windows import stitched
 
+HALF = torch.cpu.get_capabilities().get("amx_bf16", False)  # elsewhere bfloat16 is slower than float32
 NEWTON = 4  # steps of Gauss and Newton, where observations are not linear
 
 
@@ -87,7 +88,7 @@ class Windows:
         if sigma > self.top:
             return self.climatology.denoise(z, level, self.zero)
         self.evaluations[torch.is_grad_enabled()] += len(z)
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast("cpu", torch.bfloat16, enabled=HALF):
             return self.network(z, level.expand(len(z)), z.new_zeros(z.shape[:2])).float()
 
     def cost(self, members: int) -> dict[str, float]:

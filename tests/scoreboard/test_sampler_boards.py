@@ -1,6 +1,6 @@
 """The scoreboards of the sampler in a short form: their claims hold on small problems too."""
 
-from app.scoreboard import mixture, oracle
+from app.scoreboard import mixture, nonlinear, oracle
 
 
 def test_the_fast_preset_is_right_on_a_gaussian_problem_also_in_bfloat16() -> None:
@@ -20,3 +20,14 @@ def test_particles_bring_the_weights_of_modes_near_the_exact_ones() -> None:
     (criterion,) = result["criteria"]
     assert criterion["id"] == "balanced: total variation of mode weights, worst problem"
     assert criterion["holds"] == (balanced <= 0.06)
+
+
+def test_particles_find_the_winds_that_an_instrument_cannot_tell_apart() -> None:
+    options = nonlinear.Options(
+        members=150, presets=["fast", "balanced"], instruments=["speed"], draws=500_000
+    )
+    result = nonlinear.score(options)
+    fast, balanced = result["detail"]["runs"]
+    assert balanced["distance"] < 0.8 * fast["distance"]
+    assert all(c["holds"] for c in result["criteria"])
+    assert len(result["criteria"]) == 2
