@@ -15,6 +15,12 @@ V J^T v is a vector-Jacobian product through H, decoder and denoiser. Three ways
 H and the decoder are linearised once per step, where the denoised windows are; the denoiser is only ever
 differentiated backwards. The solve is done in the precision of the observations (float64; float32 for very
 many), whatever the networks run in.
+
+Where the prior is far from Gaussian, moment matching lets observations count too little at high noise, and
+members settle in regimes that the observations exclude. A solve *ahead* of the sampler believes that less noise
+is left than there is, a sigma with a < 1 in place of sigma, as does `Diagonal` with gamma = a^2. At the end of
+the sampling, when sigma is small beside the errors, that does not matter; in between members are drawn too far,
+which Langevin corrections make up for (`sampler.py`).
 """
 
 from collections.abc import Callable, Sequence
@@ -134,14 +140,16 @@ class MomentMatching:
 
 @dataclass(frozen=True)
 class GaussianSolve:
-    """The Climatology's bracket as if it were the prior's."""
+    """The Climatology's bracket as if it were the prior's; `ahead`: a, of the noise level it is taken at."""
+
+    ahead: float = 1.0
 
     def __call__(self, posterior: Posterior, z: Tensor, sigma: float, last: Tensor | None = None) -> Guided:
         """As in `Guidance`."""
         if not len(posterior.gaussian.value):
             return _unguided(posterior, z, sigma)
         step = _Step.at(posterior, z, sigma)
-        bracket = posterior.gaussian.bracket(sigma)
+        bracket = posterior.gaussian.bracket(self.ahead * sigma)
         weights = bracket.unwhiten(bracket.whiten(step.misfit))
         return step.guided(step.pull(weights), weights)
 

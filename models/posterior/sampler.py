@@ -23,12 +23,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from models.posterior.guidance import Guidance, Guided, MomentMatching, check_finite
+from models.posterior.guidance import GaussianSolve, Guidance, Guided, MomentMatching, check_finite
 from models.posterior.noise import START, Noise
 from models.posterior.particles import sample_particles
 from models.posterior.posterior import Posterior
 
-DELTA = 0.3  # of corrections
 PER_LEVEL = 1000  # noise numbers set apart for the corrections of a level
 
 
@@ -40,8 +39,9 @@ class Preset:
         steps: number of noise levels, one denoiser evaluation each, and `corrections` more.
         sigma_start, sigma_stop: first and last of them.
         stochastic: SDE or ODE.
-        iterations, warm: of the linear solve (`models.posterior.guidance.MomentMatching`).
-        corrections: Langevin steps per level.
+        iterations, warm: of the linear solve (`models.posterior.guidance.MomentMatching`); with no iterations
+            the Climatology's bracket takes its place (`GaussianSolve`), `ahead` of the noise level.
+        corrections, delta: Langevin steps per level, and their size, between 0 and 1.
         particles: of each member; more than one makes the sampler right where moment matching is not, at so
             many times the cost (`models.posterior.particles`; always the SDE, without corrections).
     """
@@ -54,6 +54,17 @@ class Preset:
     warm: bool = False
     corrections: int = 0
     particles: int = 1
+    ahead: float = 1.0
+    delta: float = 0.3
+
+    def __post_init__(self) -> None:
+        """Checks what would otherwise be ignored.
+
+        Raises:
+            ValueError: `ahead` is given to a solve with iterations, which is always at the noise level.
+        """
+        if self.iterations and self.ahead != 1:
+            raise ValueError("a preset that solves ahead of the noise level has no iterations")
 
     @property
     def levels(self) -> list[float]:
@@ -65,7 +76,7 @@ class Preset:
     @property
     def guidance(self) -> Guidance:
         """How observations enter."""
-        return MomentMatching(self.iterations, self.warm)
+        return MomentMatching(self.iterations, self.warm) if self.iterations else GaussianSolve(self.ahead)
 
 
 @dataclass(frozen=True)
@@ -124,10 +135,10 @@ def sample(
     last: tuple[Tensor, float] | None = None
     for i, sigma in enumerate(levels):
         final = i + 1 == len(levels)
-        guided = step(z, i)
+        guided, delta = step(z, i), preset.delta
         for k in range(0 if final else preset.corrections):
             n = noise.states(PER_LEVEL * (i + 1) + k, shape)
-            z = z + DELTA * (guided.mean - z) + math.sqrt(2 * DELTA - DELTA**2) * sigma * n
+            z = z + delta * (guided.mean - z) + math.sqrt(2 * delta - delta**2) * sigma * n
             guided = step(z, i)
         if final:
             z = guided.mean

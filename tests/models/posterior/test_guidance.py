@@ -11,6 +11,7 @@ from models.analysis import Analysis
 from models.osse import example_network, observe
 from models.posterior.guidance import Diagonal, GaussianSolve, MomentMatching
 from models.posterior.posterior import Posterior
+from models.posterior.sampler import Preset
 from models.testing.toy import gaussian_prior
 
 SIGMA = 0.7
@@ -101,3 +102,21 @@ def test_the_diagonal_is_only_an_approximation(
     posterior = analysis.posterior(table)
     off = Diagonal(1.0)(posterior, noisy, SIGMA).mean - exact(analysis, table, noisy)
     assert float(off.square().mean().sqrt()) > 10 * error(analysis, table, noisy, 1, wrong=1.0)
+
+
+def test_a_solve_ahead_of_the_noise_level_lets_observations_count_more(
+    analysis: Analysis, table: pd.DataFrame, noisy: Tensor
+) -> None:
+    posterior = analysis.posterior(table)
+
+    def moved(ahead: float) -> float:
+        guided = GaussianSolve(ahead)(posterior, noisy, SIGMA)
+        return float((guided.mean - guided.unguided).square().mean())
+
+    assert moved(0.25) > moved(0.5) > moved(1.0)
+    assert Preset(8, 1.0, 0.1, True, iterations=0, ahead=0.5).guidance == GaussianSolve(0.5)
+
+
+def test_a_preset_cannot_be_ahead_and_iterate() -> None:
+    with pytest.raises(ValueError, match="ahead"):
+        Preset(8, 1.0, 0.1, True, iterations=1, ahead=0.5)

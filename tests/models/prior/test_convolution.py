@@ -1,3 +1,4 @@
+import pytest
 import torch
 
 from models.prior.convolution import ConvolutionalNetwork
@@ -40,3 +41,28 @@ def test_in_the_middle_of_a_longer_window_a_network_sees_the_same():
 def test_the_noise_level_matters():
     net, x = network(kernel=(3, 1)), windows(4)
     assert not torch.allclose(net(x, LOG_SIGMA, torch.zeros(3, 4)), net(x, LOG_SIGMA + 1, torch.zeros(3, 4)))
+
+
+def paced() -> ConvolutionalNetwork:
+    net = ConvolutionalNetwork((2, 1, 12), width=8, blocks=2, kernel=(3, 3), paces=3)
+    generator = torch.Generator().manual_seed(2)
+    for parameter in net.parameters():
+        parameter.data = 0.3 * torch.randn(parameter.shape, generator=generator)
+    return net.requires_grad_(False)
+
+
+def test_windows_of_another_time_step_are_seen_differently_by_the_same_weights():
+    net, x, season = paced(), windows(5), torch.zeros(3, 5)
+    answers = [net.at(pace)(x, LOG_SIGMA, season) for pace in range(3)]
+    assert not torch.allclose(answers[0], answers[1])
+    assert not torch.allclose(answers[1], answers[2])
+    torch.testing.assert_close(answers[0], net(x, LOG_SIGMA, season))  # the network itself is left alone
+    net.paces[1] = net.paces[0]
+    torch.testing.assert_close(net.at(2)(x, LOG_SIGMA, season), answers[1])
+
+
+def test_a_time_step_that_was_not_learned_is_refused():
+    with pytest.raises(ValueError, match="knows 3 time steps"):
+        paced().at(3)
+    with pytest.raises(ValueError, match="knows 1 time step"):
+        network().at(1)
