@@ -17,10 +17,10 @@ differentiated backwards. The solve is done in the precision of the observations
 many), whatever the networks run in.
 
 Where the prior is far from Gaussian, moment matching lets observations count too little at high noise, and
-members settle in regimes that the observations exclude. A solve *ahead* of the sampler believes that less noise
-is left than there is, a sigma with a < 1 in place of sigma, as does `Diagonal` with gamma = a^2. At the end of
-the sampling, when sigma is small beside the errors, that does not matter; in between members are drawn too far,
-which Langevin corrections make up for (`sampler.py`).
+members settle in regimes that the observations exclude. A solve *ahead* of the sampler believes that less
+noise is left than there is, a sigma with a < 1 in place of sigma, as does `Diagonal` with gamma = a^2. At the
+end of the sampling, when sigma is small beside the errors, that does not matter; in between members are drawn
+too far, which Langevin corrections make up for (`sampler.py`).
 """
 
 from collections.abc import Callable, Sequence
