@@ -62,7 +62,7 @@ class Options:
     windows: int = 64
     members: int = 4
     seed: int = 1
-    steps: Sequence[int] = (4, 6, 8, 12, 16, 20)
+    steps: Sequence[int] = (4, 6, 8, 12, 16, 24, 32)
     azula_steps: Sequence[int] = (8, 16, 32, 64)
     azula_iterations: Sequence[int] = (1, 2, 5)
     sda_steps: Sequence[int] = (16, 64, 256)
@@ -175,7 +175,7 @@ def methods(problem: str, options: Options) -> list[Method]:
 def _ours(problem: str, options: Options) -> list[Method]:
     """The prior's presets, and a sweep of steps with one iteration, cold and (8 and 16 steps) warm.
 
-    On Lorenz-96 the sweep is of the preset of `serein score lorenz`.
+    On Lorenz-96 the sweep is of the preset of `serein score lorenz`, which may have none.
     """
     prior = LORENZ[problem].prior if problem in LORENZ else problem
     named = {}
@@ -185,10 +185,10 @@ def _ours(problem: str, options: Options) -> list[Method]:
     if problem in SETUPS:
         named["score lorenz"] = Preset(**SETUPS[problem].preset)
     base = named["score lorenz"] if problem in SETUPS else named["fast"]
-    base = dataclasses.replace(base, stochastic=True, iterations=1)
+    base = dataclasses.replace(base, stochastic=True, iterations=min(1, base.iterations))
     for steps in options.steps:
         named[f"{steps} steps"] = dataclasses.replace(base, steps=steps)
-        if steps in (8, 16):
+        if steps in (8, 16) and base.iterations:
             named[f"{steps} steps, warm"] = dataclasses.replace(base, steps=steps, warm=True)
     return [Method("ours", f"Serein, {name}", _with(preset)) for name, preset in named.items()]
 
