@@ -192,8 +192,6 @@ def sbc(
 ) -> None:
     """Simulation-based calibration: are the ranks of truths among members uniform?
 
-    Presets: fast, balanced, careful, or single, which is balanced with one particle.
-
     Example: serein score sbc --problems lorenz96-forcing --plot ranks.svg
     """
     import torch
@@ -205,7 +203,7 @@ def sbc(
     torch.set_num_threads(1)  # windows are small: threads would wait for each other
     options = board.Options(
         problems=["gaussian", "lorenz96-forcing"] if quick else problems.split(","),
-        presets=presets.split(",") if presets else (["single"] if quick else None),
+        presets=presets.split(",") if presets else (["fast"] if quick else None),
         windows=windows or (20 if quick else None),
         members=members or (3 if quick else None),
         seed=seed,

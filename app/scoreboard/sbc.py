@@ -30,8 +30,8 @@ four states, the states have 0.6 of their variance.
 """
 TRIALS = {
     "gaussian": {"balanced": (300, 5), "careful": (300, 5)},
-    "lorenz96": {"single": (30, 2), "balanced": (24, 3), "careful": (12, 3)},
-    "lorenz96-forcing": {"single": (100, 5)},
+    "lorenz96": {"balanced": (100, 3), "careful": (100, 3)},
+    "lorenz96-forcing": {"balanced": (100, 5), "careful": (100, 5)},
     "europe": {"balanced": (60, 5), "careful": (30, 5)},
 }
 """Windows and members, of each problem and preset."""
@@ -46,7 +46,7 @@ class Options:
 
     Attributes:
         problems: of `TRIALS`.
-        presets, windows, members: None for those of the problem. "single" is *balanced* with one particle.
+        presets, windows, members: None for those of the problem.
         data: folder with the test year of `europe`; without it, its truths are the prior's only.
         sources: prior, simulator (or test year), or both.
         reference: whether the force is estimated by filters as well.
@@ -106,12 +106,13 @@ def _run(problem: str, preset: str, source: str, options: Options, say: Say) -> 
 def _gaussian(preset: str, windows: int, members: int, seed: int) -> Compared:
     import torch
 
+    from models.posterior.presets import PRESETS
     from models.testing import trials
     from models.testing.linear import ring
 
     oracle = ring(*RING)
     truth, values = trials.truths(oracle, windows, torch.Generator().manual_seed(seed))
-    drawn = trials.sampled(oracle, values, members, fitted(preset), seed)
+    drawn = trials.sampled(oracle, values, members, PRESETS[preset], seed)
     return trials.compared(oracle, truth, values, drawn)
 
 
@@ -119,8 +120,10 @@ def _lorenz(
     problem: str, preset: str, source: str, size: tuple[int, int], options: Options
 ) -> tuple[Compared, dict[str, Any]]:
     from models.classical import trials
+    from models.classical.card import FAR
     from models.classical.prior import load
     from models.classical.problem import PROBLEMS
+    from models.posterior.sampler import Preset
 
     prior, setting = load(problem), PROBLEMS[problem]
     layout, (windows, members) = trials.Layout(*LORENZ[problem]), size
@@ -128,7 +131,7 @@ def _lorenz(
         truth = trials.from_prior(prior, setting.sigma, layout.window, windows, 2 * options.seed + 1)
     else:
         truth = trials.from_simulator(prior, setting, layout.window, windows, options.seed)
-    learned = fitted(preset, setting.sigma)
+    learned = Preset(**FAR[preset])
     run = trials.run(prior, layout, truth, learned, members, 2 * options.seed)
     compared = run.compared()
     extra: dict[str, Any] = {"sampler": dataclasses.asdict(learned)}
@@ -137,15 +140,6 @@ def _lorenz(
         if options.reference and source == "simulator":
             extra["force"]["filters"] = trials.by_filters(run, layout, REFERENCE, options.seed)
     return compared, extra
-
-
-def fitted(preset: str, sigma: tuple[float, float] = (0.0, float("inf"))) -> Any:
-    """The settings called `preset`, between the noise levels that a prior has learned."""
-    from models.posterior.presets import PRESETS as KNOWN
-
-    known = dataclasses.replace(KNOWN["balanced"], particles=1) if preset == "single" else KNOWN[preset]
-    start, stop = min(known.sigma_start, sigma[1]), max(known.sigma_stop, sigma[0])
-    return dataclasses.replace(known, sigma_start=start, sigma_stop=stop)
 
 
 def _estimate(members: Any, truth: Any) -> dict[str, float]:

@@ -21,6 +21,22 @@ from models.state.channels import channel
 from models.state.grid import Grid
 from models.state.spec import StateSpec
 
+Presets = dict[str, dict[str, Any]]
+
+NEAR: Presets = {
+    "fast": {"steps": 12, "sigma_start": 1.0, "sigma_stop": 0.03, "stochastic": True, "iterations": 2},
+    "balanced": {"steps": 24, "sigma_start": 1.5, "sigma_stop": 0.03, "stochastic": True, "iterations": 4},
+    "careful": {"steps": 48, "sigma_start": 2.0, "sigma_stop": 0.02, "stochastic": True, "iterations": 6},
+}
+"""Moment matching from near the Gaussian posterior."""
+AHEAD = {"sigma_start": 5.0, "sigma_stop": 0.03, "stochastic": True, "iterations": 0, "delta": 0.5}
+FAR: Presets = {
+    "fast": NEAR["fast"],
+    "balanced": {**AHEAD, "steps": 16, "ahead": 0.3, "corrections": 1},
+    "careful": {**AHEAD, "steps": 32, "ahead": 0.17, "corrections": 1},
+}
+"""From noise alone, where few observations leave posteriors that are far from Gaussian."""
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -32,6 +48,7 @@ class Setting:
         channels: of the state, (K,).
         days: of the calendar in a unit of the model's time.
         stations, error: of the example network; each observes all channels.
+        presets: of the sampler.
     """
 
     title: str
@@ -40,6 +57,7 @@ class Setting:
     days: float
     stations: int
     error: float
+    presets: Presets
 
 
 SETTINGS = {
@@ -50,6 +68,7 @@ SETTINGS = {
         days=2,
         stations=10,
         error=2.0,
+        presets=FAR,
     ),
     "lorenz96": Setting(
         title="Lorenz (1996): forty variables on a circle of latitude",
@@ -58,6 +77,7 @@ SETTINGS = {
         days=5,
         stations=40,
         error=1.0,
+        presets=FAR,
     ),
     "kolmogorov": Setting(
         title="Kolmogorov flow: two-dimensional turbulence in a box",
@@ -66,13 +86,8 @@ SETTINGS = {
         days=1.25,
         stations=128,
         error=0.1,
+        presets=NEAR,
     ),
-}
-
-PRESETS: dict[str, dict[str, Any]] = {
-    "fast": {"steps": 12, "sigma_start": 1.0, "sigma_stop": 0.03, "stochastic": True, "iterations": 2},
-    "balanced": {"steps": 24, "sigma_start": 1.5, "sigma_stop": 0.03, "stochastic": True, "iterations": 4},
-    "careful": {"steps": 48, "sigma_start": 2.0, "sigma_stop": 0.02, "stochastic": True, "iterations": 6},
 }
 
 
@@ -107,7 +122,7 @@ def describe(name: str, prior: ClassicalPrior, folder: Path) -> PriorCard:
         representativeness=dict.fromkeys(setting.channels, 0.0),
         superob_correlation=0.0,
         architecture={"kind": "classical"},
-        presets=PRESETS,
+        presets=setting.presets,
         network={c: {"stations": setting.stations, "error": setting.error} for c in setting.channels},
         data={
             "source": "simulations of the model itself",

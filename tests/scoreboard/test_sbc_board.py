@@ -1,6 +1,5 @@
 """`serein score sbc`: the quick form, what is tried, and how ranks are judged."""
 
-import dataclasses
 import json
 from pathlib import Path
 
@@ -36,14 +35,6 @@ def test_an_unknown_problem_is_refused_by_name() -> None:
     result = CliRunner().invoke(app, ["score", "sbc", "--problems", "lorenz97"])
     assert result.exit_code != 0
     assert "lorenz97" in str(result.exception) + result.output
-
-
-def test_presets_keep_to_the_noise_levels_that_were_learned() -> None:
-    known = sbc.fitted("careful")
-    inside = sbc.fitted("careful", (0.015, 5.0))
-    assert (inside.sigma_stop, inside.sigma_start) == (0.015, 5.0)
-    assert dataclasses.replace(inside, sigma_stop=known.sigma_stop, sigma_start=known.sigma_start) == known
-    assert sbc.fitted("single") == dataclasses.replace(sbc.fitted("balanced"), particles=1)
 
 
 def test_claims_are_judged() -> None:
