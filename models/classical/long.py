@@ -3,7 +3,7 @@ r"""Posterior trajectories longer than the windows a prior knows: coarse to fine
 First every 2^pace-th state, in one window of long time steps; then windows of short ones fill in, given the
 states that are there (`models.posterior.windows.coarse_to_fine`). States that are given are observations with
 a small error. Observations between two states of a window are interpolated, H = (1 - s) x_a + s x_b, and what
-interpolation gets wrong is added to the variance of their errors,
+interpolation gets wrong is added to the variance of their errors, as if each were wrong for itself,
 
     var(x_t - (1 - s) x_a - s x_b)
         = c_0 (1 + (1 - s)^2 + s^2) - 2 (1 - s) c_{t-a} - 2 s c_{b-t} + 2 s (1 - s) c_{b-a},
@@ -56,12 +56,16 @@ def trajectories(
 
     Arguments:
         states: 1 + a multiple of 2^pace, of which at most `window` are anchors.
-        window: states sampled together, as long as those that the network was trained on.
+        preset: with one particle.
+        window: states sampled together. A network does worse in much shorter ones than it was trained on,
+            so it does with few anchors, too.
         pace: of the anchors, the longest time step that the network has learned or a shorter one.
 
     Raises:
-        ValueError: `states`, `window` and `pace` do not fit together.
+        ValueError: `states`, `window` and `pace` do not fit together; more than one particle.
     """
+    if preset.particles > 1:
+        raise ValueError("long trajectories are sampled with one particle")
     number = 0
 
     def draw(times: Tensor, known: Known | None) -> Tensor:

@@ -18,9 +18,11 @@ many), whatever the networks run in.
 
 Where the prior is far from Gaussian, moment matching lets observations count too little at high noise, and
 members settle in regimes that the observations exclude. A solve *ahead* of the sampler believes that less
-noise is left than there is, a sigma with a < 1 in place of sigma, as does `Diagonal` with gamma = a^2. At the
-end of the sampling, when sigma is small beside the errors, that does not matter; in between members are drawn
-too far, which Langevin corrections make up for (`sampler.py`).
+noise is left than there is, a sigma with a < 1 in place of sigma, as does `Diagonal` with gamma = a^2. Where
+a sigma is small beside the errors of the observations that does not matter; before, members are drawn too
+far, which Langevin corrections make up for (`sampler.py`). Accurate observations would be overshot by up to
+1 / a^2, and the sampler would diverge where noise is low. So no member moves g times as far as fits best with
+g c > OVERSHOOT, c = |J V J^T v| / |sigma^2 J J^T v| being what is left of a change of z after denoising.
 """
 
 from collections.abc import Callable, Sequence
@@ -43,7 +45,8 @@ class Guided:
         mean: E[z | z_sigma, y], (N, *shape).
         weights: v, (N, p), for a warm start at the next noise level.
         chi2: mean over members and observations of the squared misfit of the *unguided* expectation, in
-            R + J V J^T: 1 where prior, observations and their errors agree. None without observations.
+            R + J V J^T: 1 where prior, observations and their errors agree. None without observations, and
+            where that was not solved for.
         residual: largest relative residual of the linear solve among the members; None if none was needed.
         unguided: E[z | z_sigma], (N, *shape).
         misfit: y - H(Dec(unguided)), (N, p).
@@ -57,9 +60,12 @@ class Guided:
     residual: float | None = None
 
 
+HUGE = 1e4  # of latents, whose standard deviation is of the order of 1
+
+
 def check_finite(guided: Guided, i: int, levels: Sequence[float]) -> None:
     """Raise FloatingPointError, naming noise level i of `levels`, if the sampler has diverged."""
-    if not torch.isfinite(guided.mean).all():
+    if not guided.mean.abs().max() < HUGE:  # not even NaN is
         raise FloatingPointError(
             f"the sampler diverged at noise level {i + 1} of {len(levels)} ({levels[i]:.3g})"
         )
@@ -100,10 +106,12 @@ class _Step:
 
         return cls(denoised.detach(), value - seen.value.to(value), pull, push)
 
-    def guided(self, correction: Tensor, weights: Tensor, residual: float | None = None) -> Guided:
-        """The denoised batch corrected by `correction` (N, size)."""
+    def guided(
+        self, correction: Tensor, weights: Tensor, residual: float | None = None, *, exact: bool = True
+    ) -> Guided:
+        """The denoised batch corrected by `correction` (N, size); `exact`: by weights of R + J V J^T."""
         mean = self.denoised + correction.reshape(self.denoised.shape).to(self.denoised)
-        chi2 = float((self.misfit * weights).mean())
+        chi2 = float((self.misfit * weights).mean()) if exact else None
         return Guided(mean, self.denoised, self.misfit, weights, chi2, residual)
 
 
@@ -138,6 +146,9 @@ class MomentMatching:
         return step.guided(found.correction, found.weights, float(found.residual.max()))
 
 
+OVERSHOOT = 3.0  # with g c below 2 / delta a correction of size delta is stable
+
+
 @dataclass(frozen=True)
 class GaussianSolve:
     """The Climatology's bracket as if it were the prior's; `ahead`: a, of the noise level it is taken at."""
@@ -146,12 +157,25 @@ class GaussianSolve:
 
     def __call__(self, posterior: Posterior, z: Tensor, sigma: float, last: Tensor | None = None) -> Guided:
         """As in `Guidance`."""
-        if not len(posterior.gaussian.value):
+        seen = posterior.gaussian
+        if not len(seen.value):
             return _unguided(posterior, z, sigma)
         step = _Step.at(posterior, z, sigma)
-        bracket = posterior.gaussian.bracket(self.ahead * sigma)
+        bracket = seen.bracket(self.ahead * sigma)
         weights = bracket.unwhiten(bracket.whiten(step.misfit))
-        return step.guided(step.pull(weights), weights)
+        correction = step.pull(weights)
+        if self.ahead == 1:
+            return step.guided(correction, weights)
+        plain = seen.push(seen.pull(sigma**2 * weights))
+        share = _stable(step.misfit / seen.error, step.push(correction) / seen.error, plain / seen.error)
+        return step.guided(share * correction, share * weights, exact=False)
+
+
+def _stable(misfit: Tensor, moved: Tensor, plain: Tensor) -> Tensor:
+    """How much of a correction may be made, (N, 1): d, J V J^T v and sigma^2 J J^T v, (N, p), in errors."""
+    size = moved.norm(dim=1).clamp_min(torch.finfo(moved.dtype).tiny)
+    fit = (misfit * moved).sum(1) / size / size
+    return (OVERSHOOT * fit * plain.norm(dim=1) / size).clamp(0, 1)[:, None]
 
 
 @dataclass(frozen=True)

@@ -61,10 +61,15 @@ class Preset:
         """Checks what would otherwise be ignored.
 
         Raises:
-            ValueError: `ahead` is given to a solve with iterations, which is always at the noise level.
+            ValueError: settings exclude each other: a solve with iterations is always at the noise level, and
+                one without begins nowhere.
         """
         if self.iterations and self.ahead != 1:
             raise ValueError("a preset that solves ahead of the noise level has no iterations")
+        if self.warm and not self.iterations:
+            raise ValueError("a preset without iterations has no warm start")
+        if not (0 < self.delta <= 1 and 0 < self.ahead <= 1):
+            raise ValueError(f"delta {self.delta:g} and ahead {self.ahead:g} have to be in (0, 1]")
 
     @property
     def levels(self) -> list[float]:

@@ -123,7 +123,13 @@ def _apart(x: Tensor, draws: Tensor, weights: Tensor) -> float:
 def wind(
     name: str, states: int = 6, points: int = 64, stations: int = 3, seed: int = 0, draws: int = 4_000_000
 ) -> NonlinearOracle:
-    """Winds on a ring, the instrument called `name` at some stations near each other in the middle state."""
+    """Winds on a ring; the instrument called `name` at stations a quarter of the ring apart, in one state.
+
+    Raises:
+        ValueError: more than four stations.
+    """
+    if stations > 4:
+        raise ValueError(f"a quarter of the ring apart there are four stations at most, not {stations}")
     look, std = INSTRUMENTS[name]
     generator = torch.Generator().manual_seed(seed)
     covariance = _two(TRUE, states, points)

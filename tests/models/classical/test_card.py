@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import torch
 
-from models.analysis import Analysis, prepare
+from models.analysis import Analysis, prepare, sample
 from models.classical.card import SETTINGS, describe, place
 from models.classical.prior import ClassicalPrior, load
 from models.classical.problem import PROBLEMS
@@ -52,6 +52,21 @@ def test_what_the_model_does_passes_quality_control(name: str) -> None:
     rows, superobs = prepare(Analysis(prior, times(card, card.window)), checked, withheld=0.3)
     assert (rows["qc"] == Flag.PASS).mean() > 0.99
     assert set(rows["use"]) == {"active", "withheld"} and len(superobs)
+
+
+@pytest.mark.parametrize("preset", ["fast", "balanced", "careful"])
+@pytest.mark.parametrize("factor", [1.0, 0.3])
+def test_presets_are_stable_also_with_accurate_observations(preset: str, factor: float) -> None:
+    prior = load_prior(load_card("lorenz63"))
+    card, network = prior.card, example_network(prior.card)
+    network["error"] = factor * card.observation_error["lorenz_x"]
+    analysis = Analysis(prior, times(card, card.window))
+    table, states = simulate(card, network, analysis.times, seed=1)
+    truth = np.stack([states[name].to_numpy() for name in card.state.names], axis=1)
+    _, superobs = prepare(analysis, bounds(table))
+    z = sample(analysis, superobs, members=[0, 2], seed=0, preset=preset)
+    error = ((z.mean(0) - truth) ** 2).mean() ** 0.5
+    assert error < 0.5 * factor * card.observation_error["lorenz_x"]
 
 
 def test_the_same_seed_gives_the_same_reports_and_they_are_the_truth_with_noise() -> None:

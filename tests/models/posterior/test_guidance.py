@@ -1,6 +1,7 @@
 """One guided denoising step against the closed form, with a right and a wrong preconditioner."""
 
 import dataclasses
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -9,7 +10,7 @@ from torch import Tensor
 
 from models.analysis import Analysis
 from models.osse import example_network, observe
-from models.posterior.guidance import Diagonal, GaussianSolve, MomentMatching
+from models.posterior.guidance import OVERSHOOT, Diagonal, GaussianSolve, MomentMatching
 from models.posterior.posterior import Posterior
 from models.posterior.sampler import Preset
 from models.testing.toy import gaussian_prior
@@ -117,6 +118,30 @@ def test_a_solve_ahead_of_the_noise_level_lets_observations_count_more(
     assert Preset(8, 1.0, 0.1, True, iterations=0, ahead=0.5).guidance == GaussianSolve(0.5)
 
 
-def test_a_preset_cannot_be_ahead_and_iterate() -> None:
-    with pytest.raises(ValueError, match="ahead"):
-        Preset(8, 1.0, 0.1, True, iterations=1, ahead=0.5)
+def test_ahead_accurate_observations_are_not_overshot_without_bound(
+    analysis: Analysis, table: pd.DataFrame, noisy: Tensor
+) -> None:
+    posterior = analysis.posterior(table.assign(error=1e-3 * table["error"]))
+    low = 0.05
+
+    def misfit(z: Tensor) -> float:
+        seen = posterior.gaussian
+        return float(((posterior.observe(z) - seen.value) / seen.error).square().mean())
+
+    guided = GaussianSolve(0.1)(posterior, noisy, low)
+    assert misfit(guided.mean) < OVERSHOOT**2 * misfit(guided.unguided)
+    assert guided.chi2 is None
+
+
+@pytest.mark.parametrize(
+    ("wrong", "settings"),
+    [
+        ("iterations", {"iterations": 1, "ahead": 0.5}),
+        ("warm", {"iterations": 0, "warm": True}),
+        ("delta", {"delta": 1.5}),
+        ("ahead", {"iterations": 0, "ahead": 0.0}),
+    ],
+)
+def test_settings_that_exclude_each_other_are_refused(wrong: str, settings: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=wrong):
+        Preset(8, 1.0, 0.1, True, **settings)
