@@ -175,7 +175,7 @@ def methods(problem: str, options: Options) -> list[Method]:
 def _ours(problem: str, options: Options) -> list[Method]:
     """The prior's presets, and a sweep of steps with one iteration, cold and (8 and 16 steps) warm.
 
-    On Lorenz-96 the sweep is of the preset of `serein score lorenz`, which may have none.
+    On Lorenz-96 the sweep is of the preset of `serein score lorenz`, which may have no iterations.
     """
     prior = LORENZ[problem].prior if problem in LORENZ else problem
     named = {}

@@ -35,7 +35,7 @@ FAR: Presets = {
     "balanced": {**AHEAD, "steps": 16, "ahead": 0.3, "corrections": 1},
     "careful": {**AHEAD, "steps": 32, "ahead": 0.17, "corrections": 1},
 }
-"""From noise alone, where few observations leave posteriors that are far from Gaussian."""
+"""From strong noise, where few observations leave posteriors that are far from Gaussian."""
 
 
 @dataclass(frozen=True)
