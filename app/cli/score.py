@@ -6,7 +6,6 @@ from typing import Annotated
 import typer
 
 from app.cli import score_oracles
-from app.cli.score_oracles import Presets
 from app.cli.scoreboard import Json, Quick, extras, numbers, show
 
 group = typer.Typer(no_args_is_help=True, help="Measure the claims of the README again.")
@@ -94,7 +93,7 @@ def kolmogorov(
     experiments: Annotated[
         str, typer.Option(help="Of coarse, sparse, saturating.")
     ] = "coarse,sparse,saturating",
-    presets: Presets = "fast,balanced,careful",
+    presets: score_oracles.Some = None,
     seeds: Annotated[str, typer.Option(help="Of the trajectories to find.")] = "1,2",
     members: Annotated[int | None, typer.Option(help="Of each ensemble: 8 if not given.")] = None,
     plot: Annotated[
@@ -115,7 +114,7 @@ def kolmogorov(
     torch.set_num_threads(1)  # seconds are those of one core
     options = board.Options(
         experiments=["sparse"] if quick else experiments.split(","),
-        presets=["fast"] if quick else presets.split(","),
+        presets=score_oracles.chosen(presets, ["fast"] if quick else score_oracles.ALL),
         seeds=[int(s) for s in (seeds[:1] if quick else seeds).split(",")],
         members=members or (4 if quick else 8),
         free=2 if quick else 8,
@@ -203,7 +202,7 @@ def sbc(
     torch.set_num_threads(1)  # windows are small: threads would wait for each other
     options = board.Options(
         problems=["gaussian", "lorenz96-forcing"] if quick else problems.split(","),
-        presets=presets.split(",") if presets else (["fast"] if quick else None),
+        presets=score_oracles.chosen(presets, ["fast"]) if presets or quick else None,
         windows=windows or (20 if quick else None),
         members=members or (3 if quick else None),
         seed=seed,

@@ -7,14 +7,28 @@ import typer
 from app.cli.scoreboard import Json, Quick, show
 
 Members = Annotated[int | None, typer.Option(help="Of each problem: 1024 (mixture: 4096) if not given.")]
-Presets = Annotated[str, typer.Option(help="Presets of the sampler to measure.")]
+Some = Annotated[str | None, typer.Option("--presets", help="Of fast, balanced, careful; all if not given.")]
 Seed = Annotated[int, typer.Option(help="Of the problem (the first, of several).")]
-ALL = "fast,balanced,careful"
+ALL = ["fast", "balanced", "careful"]
+
+
+def chosen(presets: str | None, usual: list[str]) -> list[str]:
+    """The presets that were asked for, or the usual ones.
+
+    Raises:
+        ServiceError: there is no such preset.
+    """
+    from app.cli.client import ServiceError
+
+    names = presets.split(",") if presets else usual
+    if unknown := sorted(set(names) - set(ALL)):
+        raise ServiceError(f"no preset {', '.join(unknown)}: there is {', '.join(ALL)}")
+    return names
 
 
 def oracle(
     members: Members = None,
-    presets: Presets = ALL,
+    presets: Some = None,
     seed: Seed = 0,
     as_json: Json = False,
     quick: Quick = False,
@@ -27,7 +41,7 @@ def oracle(
 
     options = board.Options(
         members=members or (64 if quick else 1024),
-        presets=["fast"] if quick else presets.split(","),
+        presets=chosen(presets, ["fast"] if quick else ALL),
         seed=seed,
     )
     show(lambda say: board.score(options, say), as_json)
@@ -35,7 +49,7 @@ def oracle(
 
 def mixture(
     members: Members = None,
-    presets: Presets = ALL,
+    presets: Some = None,
     seed: Seed = 0,
     as_json: Json = False,
     quick: Quick = False,
@@ -48,7 +62,7 @@ def mixture(
 
     options = board.Options(
         members=members or (400 if quick else 4096),
-        presets=["fast", "balanced"] if quick else presets.split(","),
+        presets=chosen(presets, ["fast", "balanced"] if quick else ALL),
         problems=1 if quick else 4,
         seed=seed,
     )
@@ -57,7 +71,7 @@ def mixture(
 
 def nonlinear(
     members: Members = None,
-    presets: Presets = ALL,
+    presets: Some = None,
     seed: Seed = 0,
     as_json: Json = False,
     quick: Quick = False,
@@ -70,7 +84,7 @@ def nonlinear(
 
     options = board.Options(
         members=members or (100 if quick else 1024),
-        presets=["fast", "balanced"] if quick else presets.split(","),
+        presets=chosen(presets, ["fast", "balanced"] if quick else ALL),
         instruments=["speed"] if quick else board.Options.instruments,
         seed=seed,
     )

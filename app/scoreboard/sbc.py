@@ -1,6 +1,6 @@
 """Simulation-based calibration of the presets: Lorenz-96, with a known and an unknown force, and `europe`.
 
-Presets are those of the cards (of `lorenz96` for both forces), of *gaussian* those of `models.posterior.presets`.
+Presets are those of the cards (`lorenz96` has both forces'), of *gaussian* of `models.posterior.presets`.
 
 *gaussian* is the control: the ring of `serein score oracle`, where the denoiser is exact.
 *Truth from the prior*: drawn by the prior's own network, so that truth and members are exchangeable if the

@@ -1,5 +1,8 @@
 """The scoreboards of the sampler in a short form: their claims hold on small problems too."""
 
+from typer.testing import CliRunner
+
+from app.cli import app
 from app.scoreboard import mixture, nonlinear, oracle
 
 
@@ -31,3 +34,9 @@ def test_particles_find_the_winds_that_an_instrument_cannot_tell_apart() -> None
     assert balanced["distance"] < 0.8 * fast["distance"]
     assert all(c["holds"] for c in result["criteria"])
     assert len(result["criteria"]) == 2
+
+
+def test_a_preset_that_does_not_exist_is_refused_by_name() -> None:
+    result = CliRunner().invoke(app, ["score", "nonlinear", "--presets", "fast,hasty"])
+    assert result.exit_code != 0
+    assert "no preset hasty" in str(result.exception)
