@@ -3,7 +3,7 @@
 import numpy as np
 import torch
 
-from app.scoreboard.sbc import fitted
+from models.posterior.presets import PRESETS
 from models.testing import trials
 from models.testing.linear import ring
 from models.verification.sbc import calibration
@@ -29,7 +29,7 @@ def test_the_sampler_passes_where_its_levels_go_below_the_errors() -> None:
     truth, values = trials.truths(oracle, 200, generator)
 
     def found(sigma_stop: float) -> dict[str, dict[str, float]]:
-        drawn = trials.sampled(oracle, values, 5, fitted("balanced", (sigma_stop, 20.0)), seed=1)
+        drawn = trials.sampled(oracle, values, 5, PRESETS["balanced", (sigma_stop, 20.0]), seed=1)
         compared = trials.compared(oracle, truth, values, drawn)
         return calibration(compared, np.random.default_rng(0))["functions"]
 
