@@ -1,5 +1,7 @@
 """Calibration where the posterior is known: it passes for exact draws, and for no others."""
 
+import dataclasses
+
 import numpy as np
 import torch
 
@@ -29,7 +31,9 @@ def test_the_sampler_passes_where_its_levels_go_below_the_errors() -> None:
     truth, values = trials.truths(oracle, 200, generator)
 
     def found(sigma_stop: float) -> dict[str, dict[str, float]]:
-        drawn = trials.sampled(oracle, values, 5, PRESETS["balanced", (sigma_stop, 20.0]), seed=1)
+        drawn = trials.sampled(
+            oracle, values, 5, dataclasses.replace(PRESETS["balanced"], sigma_stop=sigma_stop), seed=1
+        )
         compared = trials.compared(oracle, truth, values, drawn)
         return calibration(compared, np.random.default_rng(0))["functions"]
 
