@@ -15,10 +15,7 @@ def test_memory_time_and_company_are_measured_and_drawn(tmp_path: Path) -> None:
     assert row["observations"] == 60 and row["members"] == 2
     assert 0 < row["cpu_seconds"] and 0 < board["detail"]["base_gb"] < row["gb"] < 1.5
     assert ballast.all()
-    memory, *company = board["criteria"]
-    assert memory["holds"]
-    # rounding, in units of a spread that two members only guess at
-    assert all(c["value"] < 0.02 for c in company), company
+    assert all(c["holds"] for c in board["criteria"]), board["criteria"]
     scale.plot(board["detail"], tmp_path / "scale.png")
     assert (tmp_path / "scale.png").stat().st_size > 10_000
 
