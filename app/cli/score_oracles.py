@@ -1,6 +1,8 @@
 """`serein score oracle`, `mixture` and `nonlinear`: the presets where the posterior is known."""
 
-from typing import Annotated
+import importlib
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import typer
 
@@ -26,69 +28,43 @@ def chosen(presets: str | None, usual: list[str]) -> list[str]:
     return names
 
 
-def oracle(
-    members: Members = None,
-    presets: Some = None,
-    seed: Seed = 0,
-    as_json: Json = False,
-    quick: Quick = False,
-) -> None:
-    """The presets on a Gaussian problem in 1536 dimensions whose posterior is known in closed form.
+def _command(name: str, text: str, short: dict[str, Any]) -> Callable[..., None]:
+    """`serein score NAME`, of the board called so; `short`: its options in the short form."""
 
-    Example: serein score oracle --presets fast
-    """
-    from app.scoreboard import oracle as board
+    def run(
+        members: Members = None,
+        presets: Some = None,
+        seed: Seed = 0,
+        as_json: Json = False,
+        quick: Quick = False,
+    ) -> None:
+        board = importlib.import_module(f"app.scoreboard.{name}")
+        settings = {"seed": seed} | (short if quick else {})
+        settings |= {"members": members} if members else {}
+        settings |= {"presets": chosen(presets, ALL)} if presets else {}
+        show(lambda say: board.score(board.Options(**settings), say), as_json)
 
-    options = board.Options(
-        members=members or (64 if quick else 1024),
-        presets=chosen(presets, ["fast"] if quick else ALL),
-        seed=seed,
-    )
-    show(lambda say: board.score(options, say), as_json)
-
-
-def mixture(
-    members: Members = None,
-    presets: Some = None,
-    seed: Seed = 0,
-    as_json: Json = False,
-    quick: Quick = False,
-) -> None:
-    """The presets where the posterior has several modes whose weights are known.
-
-    Example: serein score mixture --presets balanced
-    """
-    from app.scoreboard import mixture as board
-
-    options = board.Options(
-        members=members or (400 if quick else 4096),
-        presets=chosen(presets, ["fast", "balanced"] if quick else ALL),
-        problems=1 if quick else 4,
-        seed=seed,
-    )
-    show(lambda say: board.score(options, say), as_json)
+    run.__name__, run.__doc__ = name, text
+    return run
 
 
-def nonlinear(
-    members: Members = None,
-    presets: Some = None,
-    seed: Seed = 0,
-    as_json: Json = False,
-    quick: Quick = False,
-) -> None:
-    """The presets where observations are not linear: wind speeds, and an instrument that saturates.
-
-    Example: serein score nonlinear --presets balanced
-    """
-    from app.scoreboard import nonlinear as board
-
-    options = board.Options(
-        members=members or (100 if quick else 1024),
-        presets=chosen(presets, ["fast", "balanced"] if quick else ALL),
-        instruments=["speed"] if quick else board.Options.instruments,
-        seed=seed,
-    )
-    show(lambda say: board.score(options, say), as_json)
-
-
-COMMANDS = (oracle, mixture, nonlinear)
+COMMANDS = (
+    _command(
+        "oracle",
+        "The presets on a Gaussian problem in 1536 dimensions whose posterior is known in closed form."
+        "\n\nExample: serein score oracle --presets fast",
+        {"members": 64, "presets": ["fast"]},
+    ),
+    _command(
+        "mixture",
+        "The presets where the posterior has several modes whose weights are known."
+        "\n\nExample: serein score mixture --presets balanced",
+        {"members": 400, "presets": ["fast", "balanced"], "problems": 1},
+    ),
+    _command(
+        "nonlinear",
+        "The presets where observations are not linear: wind speeds, and an instrument that saturates."
+        "\n\nExample: serein score nonlinear --presets balanced",
+        {"members": 100, "presets": ["fast", "balanced"], "instruments": ["speed"]},
+    ),
+)
