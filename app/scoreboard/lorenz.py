@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from app.scoreboard.report import Criterion, at_most, report, within
+from models.classical.card import FAR
 
 Say = Callable[[str], None]
 Array = np.ndarray
@@ -106,16 +107,7 @@ SETUPS = {
         "Lorenz96.spantini2019",
         prior="lorenz96-coarse",
         window=17,
-        preset={
-            "steps": 32,
-            "sigma_start": 5.0,
-            "sigma_stop": 0.03,
-            "stochastic": True,
-            "iterations": 0,
-            "ahead": 0.17,
-            "corrections": 1,
-            "delta": 0.5,
-        },
+        preset=FAR["careful"],
         cycles=300,
         spin_up=50,
         analyses=10,
