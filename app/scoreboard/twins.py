@@ -79,8 +79,8 @@ class Lorenz:
         window = Window.of(prior, Network.of(self.window, seen, which, self.variance**0.5 / spread))
         states = lorenz96.trajectories(windows, self.window, prior.spacing, generator)
         truth = prior.standardise(states.unflatten(-1, prior.shape)).flatten(1).double()
-        noise = torch.randn(windows, len(window.index), generator=generator, dtype=torch.float64)
-        values = truth[:, window.index] + window.error * noise
+        noise = torch.randn(windows, len(window.error), generator=generator, dtype=torch.float64)
+        values = truth @ window.jacobian.T + window.error * noise
         batch = max(1, ROWS // members)
         for some, y in zip(truth.split(batch), values.split(batch), strict=True):
             posterior = window.posterior(y.repeat_interleave(members, dim=0))

@@ -2,8 +2,8 @@
 
 Chaos forgets: what a filter knows at a time is in the last state of a window that ends there and is long
 enough, what a smoother knows in a middle one. So nothing is cycled. All windows observe the same
-components at the same places, y = z[index] + e; what `Posterior` is given as observations are the
-departures z[index] - y, all zero, so that one Posterior serves windows whose y differ.
+components at the same places, y = J z + e; what `Posterior` is given as observations are the departures
+J z - y, all zero, so that one Posterior serves windows whose y differ.
 """
 
 from dataclasses import dataclass
@@ -75,14 +75,12 @@ class Window:
 
     Attributes:
         denoiser, climatology: of such windows.
-        index: of the components seen, among all of the window, (p,).
-        jacobian: that picks them, (p, size), float64.
+        jacobian: J, (p, size), float64.
         error: standard deviation, (p,).
     """
 
     denoiser: Denoiser
     climatology: Climatology
-    index: Tensor
     jacobian: Tensor
     error: Tensor
 
@@ -95,18 +93,18 @@ class Window:
         jacobian = torch.zeros(len(index), size, dtype=torch.float64)
         jacobian[torch.arange(len(index)), index] = 1
         denoiser = prior.denoiser(network.window, network.pace)
-        return cls(denoiser, climatology, index, jacobian, network.error.double())
+        return cls(denoiser, climatology, jacobian, network.error.double())
 
     def posterior(self, rows: Tensor, particles: int = 1) -> Posterior:
         """Of windows that differ in y, `rows` (N, p), `particles` of each in turn."""
-        y = rows.repeat_interleave(particles, dim=0)
+        y, look = rows.repeat_interleave(particles, dim=0).double(), self.jacobian.float()
 
         def denoise(z: Tensor, sigma: float) -> Tensor:
             return self.denoiser(z, z.new_full((len(z),), sigma), z.new_zeros(z.shape[:2]))
 
-        def observe(z: Tensor) -> Tensor:
-            return z.flatten(1)[:, self.index] - y.to(z)
+        def depart(z: Tensor) -> Tensor:
+            return z.flatten(1) @ look.T - y.to(z)
 
-        zero = torch.zeros(len(self.index), dtype=torch.float64)
-        seen = LinearObservations(zero, self.error, -y.double(), self.climatology, self.jacobian)
-        return Posterior(denoise, observe, seen, torch.zeros(self.climatology.shape))
+        zero = torch.zeros(len(self.error), dtype=torch.float64)
+        seen = LinearObservations(zero, self.error, -y, self.climatology, self.jacobian)
+        return Posterior(denoise, depart, seen, torch.zeros(self.climatology.shape))

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from models.classical.assimilation import Window
 from models.classical.prior import ClassicalPrior
-from models.posterior.gaussian import LinearObservations
 from models.posterior.noise import SeededNoise
 from models.posterior.posterior import Posterior
 from models.posterior.sampler import Preset, sample
@@ -100,15 +100,8 @@ def of_window(
         jacobian = torch.cat([exact, jacobian])
         variance = torch.cat([torch.full((len(given),), GIVEN**2, dtype=torch.float64), variance])
         y = torch.cat([known.states.flatten(1).double(), y], dim=1)
-    denoiser, look = prior.denoiser(length, pace), jacobian.float()
-
-    def denoise(z: Tensor, sigma: float) -> Tensor:
-        return denoiser(z, z.new_full((len(z),), sigma), z.new_zeros(z.shape[:2]))
-
-    climatology = prior.climatology(length, pace)
-    zero = torch.zeros(len(variance), dtype=torch.float64)
-    seen = LinearObservations(zero, variance.sqrt(), -y, climatology, jacobian)
-    return Posterior(denoise, lambda z: z.flatten(1) @ look.T - y.to(z), seen, torch.zeros(climatology.shape))
+    window = Window(prior.denoiser(length, pace), prior.climatology(length, pace), jacobian, variance.sqrt())
+    return window.posterior(y)
 
 
 def _interpolation(prior: ClassicalPrior, s: Tensor, step: int, points: Tensor) -> Tensor:
