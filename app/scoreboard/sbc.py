@@ -1,4 +1,5 @@
-"""Simulation-based calibration of the presets: Lorenz-96, with a known and an unknown force, and `europe`.
+"""Simulation-based calibration of the presets: Lorenz-96, with a known and an unknown force, Kolmogorov flow
+of an unknown Reynolds number, and `europe`.
 
 Presets are those of the cards (`lorenz96` has both forces'), of *gaussian* of `models.posterior.presets`.
 
@@ -17,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from app.scoreboard import sbc_europe
+from app.scoreboard import sbc_europe, sbc_reynolds
 from app.scoreboard.report import Criterion, at_most, report, within
 from models.verification.sbc import Compared
 
@@ -35,6 +36,7 @@ TRIALS = {
     "lorenz96": {"balanced": (100, 3), "careful": (100, 3)},
     "lorenz96-forcing": {"balanced": (100, 5), "careful": (100, 5)},
     "europe": {"balanced": (60, 5), "careful": (30, 5)},
+    sbc_reynolds.NAME: {"balanced": (40, 4)},
 }
 """Windows and members, of each problem and preset."""
 OTHERWISE = 100, 5
@@ -71,10 +73,15 @@ def score(options: Options, say: Say = lambda line: None) -> dict[str, Any]:
     for problem in options.problems:
         for preset in options.presets or TRIALS[problem]:
             for source in options.sources:
-                if source == "prior" or problem in LORENZ or (problem == "europe" and options.data):
+                if source == "prior" or _simulated(problem, options):
                     rows.append(_run(problem, preset, source, options, say))
     criteria = [c for row in rows for c in judge(row)]
     return report("sbc", criteria, {"runs": rows}, time.monotonic() - start)
+
+
+def _simulated(problem: str, options: Options) -> bool:
+    """Whether there are truths that are not the prior's."""
+    return problem in LORENZ or problem == sbc_reynolds.NAME or (problem == "europe" and bool(options.data))
 
 
 def _run(problem: str, preset: str, source: str, options: Options, say: Say) -> dict[str, Any]:
@@ -92,6 +99,9 @@ def _run(problem: str, preset: str, source: str, options: Options, say: Say) -> 
     if problem == "europe":
         data = None if source == "prior" else options.data
         compared = sbc_europe.compared(preset, windows, members, options.seed, data, told)
+    elif problem == sbc_reynolds.NAME:
+        compared = sbc_reynolds.compared(preset, windows, members, options.seed, source, told)
+        row["parameter"] = {"name": "ln Re", **_estimate(*compared["parameter"])}
     elif problem == "gaussian":
         told(f"{windows} windows")
         compared = _gaussian(preset, windows, members, options.seed)
@@ -138,14 +148,14 @@ def _lorenz(
     compared = run.compared()
     extra: dict[str, Any] = {"sampler": dataclasses.asdict(learned)}
     if "parameter" in compared:
-        extra["force"] = _estimate(*compared["parameter"])
+        extra["parameter"] = {"name": "force", **_estimate(*compared["parameter"])}
         if options.reference and source == "simulator":
-            extra["force"]["filters"] = trials.by_filters(run, layout, REFERENCE, options.seed)
+            extra["parameter"]["filters"] = trials.by_filters(run, layout, REFERENCE, options.seed)
     return compared, extra
 
 
 def _estimate(members: Any, truth: Any) -> dict[str, float]:
-    """How well the force is known, beside the spread of its prior, 2."""
+    """How well a parameter is known, beside the spread of its prior."""
     from models.verification.calibration import coverage, rank_probabilities, spread_skill
     from models.verification.scores import crps_ensemble
 
@@ -167,10 +177,9 @@ def judge(row: dict[str, Any]) -> list[Criterion]:
     count = len(row["functions"])
     name = f"{where}: least p of {count} rank histograms, times {count}"
     out = [Criterion(name, row["p"], f"> {LEVEL:g}", bool(row["p"] > LEVEL))]
-    force = row.get("force", {})
-    if force:
-        out.append(within(f"{where}: 90 % coverage of the force", force["coverage90"], 0.9, 0.05))
-    if "filters" in force:
-        best = force["filters"]["rmse"]
-        out.append(at_most(f"{where}: RMSE of the force / that of filters", force["rmse"] / best, 1.0))
+    if own := row.get("parameter", {}):
+        out.append(within(f"{where}: 90 % coverage of {own['name']}", own["coverage90"], 0.9, 0.05))
+    if "filters" in own:
+        best = own["filters"]["rmse"]
+        out.append(at_most(f"{where}: RMSE of {own['name']} / that of filters", own["rmse"] / best, 1.0))
     return out

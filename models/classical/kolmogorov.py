@@ -35,10 +35,13 @@ AT_ONCE = 16  # trajectories: what fits into a processor's cache
 
 @dataclass(frozen=True)
 class Flow:
-    """The equations on n x n points; vorticity as W (..., n, n // 2 + 1), complex."""
+    """The equations on n x n points; vorticity as W (..., n, n // 2 + 1), complex.
+
+    Flows may differ in their viscosity, (N, 1, 1).
+    """
 
     n: int = GRID
-    viscosity: float = VISCOSITY
+    viscosity: float | Tensor = VISCOSITY
     drag: float = DRAG
     force: float = 1.0
     dtype: torch.dtype = torch.float32
@@ -57,7 +60,7 @@ class Flow:
 
     @cached_property
     def linear(self) -> Tensor:
-        """L, (n, n // 2 + 1)."""
+        """L, (n, n // 2 + 1), or one for each flow."""
         ky, kx = self.wavenumbers
         return -self.viscosity * (ky**2 + kx**2) - self.drag
 
@@ -66,8 +69,8 @@ class Flow:
         """W of the steady flow u = force sin(4 y) / (16 nu + alpha), complex."""
         y = (torch.arange(self.n, dtype=torch.float64) + 0.5) * (2 * math.pi / self.n)
         amplitude = -WAVENUMBER * self.force / (self.viscosity * WAVENUMBER**2 + self.drag)
-        w = (amplitude * (WAVENUMBER * y).cos())[:, None].expand(self.n, self.n)
-        return torch.fft.rfft2(w.to(self.dtype))
+        w = amplitude * (WAVENUMBER * y).cos()[:, None]
+        return torch.fft.rfft2(w.expand(*w.shape[:-1], self.n).to(self.dtype))
 
     @cached_property
     def _from_vorticity(self) -> Tensor:
@@ -141,11 +144,17 @@ def trajectories(
     spacing: float,
     generator: torch.Generator,
     spin_up: tuple[float, float] = SPIN_UP,
+    viscosity: float | Tensor = VISCOSITY,
 ) -> Tensor:
-    """Velocities on the attractor, (number, states, 2 SIZE SIZE), float32, `spacing` apart."""
-    flow, coarse, out = Flow(), Flow(SIZE), []
-    every = math.ceil(spacing / DT - 1e-9)
-    for w in coarse.random(number, generator).split(AT_ONCE):
+    """Velocities on the attractor, (number, states, 2 SIZE SIZE), float32, `spacing` apart.
+
+    Arguments:
+        viscosity: of all, or of each, (number, 1, 1).
+    """
+    every, out = math.ceil(spacing / DT - 1e-9), []
+    own = torch.as_tensor(viscosity).expand(number, 1, 1).split(AT_ONCE)
+    for w, nu in zip(Flow(SIZE).random(number, generator).split(AT_ONCE), own, strict=True):
+        flow, coarse = Flow(viscosity=nu), Flow(SIZE, viscosity=nu)
         for _ in range(round(spin_up[0] / COARSE_DT)):
             w = coarse.step(w, COARSE_DT)
         w = regridded(w, SIZE, GRID)

@@ -9,6 +9,7 @@ import json
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import cast
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -20,8 +21,11 @@ from models.prior.climatology import Climatology
 from models.prior.convolution import ConvolutionalNetwork
 from models.prior.denoiser import Denoiser
 from models.prior.parameter import ParameterDenoiser, ParameterNetwork
+from models.prior.parameter_unet import ParameterRemainderDenoiser, ParameterUNet, with_parameter
 from models.prior.remainder import RemainderDenoiser
 from models.prior.unet import UNet
+
+HALF = torch.cpu.get_capabilities().get("amx_bf16", False)  # elsewhere bfloat16 is slower than float32
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +35,8 @@ class ClassicalPrior:
     Attributes:
         spacing: time between states.
         mean, std: of each component, over the attractor, (K,); a mean that differs between rows, (K, h, 1).
-        autocovariance: c of the standardised states, (lags, K, K, w) or, on a torus, (lags, K, K, h, w).
+        autocovariance: c of the standardised states, (lags, K, K, w); on a torus (lags, K, K, h, w), and
+            a parameter is not among the K.
         network: F.
         architecture: arguments of F.
     """
@@ -46,8 +51,8 @@ class ClassicalPrior:
     @cached_property
     def shape(self) -> tuple[int, int, int]:
         """(K, h, w) of a state."""
-        _, channels, _, *height, width = self.autocovariance.shape
-        return channels, height[0] if height else 1, width
+        channels, height, width = cast(tuple[int, int, int], self.architecture["latent_shape"])
+        return channels, height, width
 
     @property
     def flat(self) -> bool:
@@ -60,6 +65,9 @@ class ClassicalPrior:
         Raises:
             ValueError: the network has not learned that pace.
         """
+        if isinstance(self.network, ParameterUNet):
+            states = torus.climatology(self.autocovariance, window)
+            return ParameterRemainderDenoiser(states, self.network).eval()
         if isinstance(self.network, UNet):
             return RemainderDenoiser(self.climatology(window), self.network).eval()
         white = stationary.white(window, self.shape)
@@ -70,7 +78,12 @@ class ClassicalPrior:
     def climatology(self, window: int, pace: int = 0) -> Climatology:
         """The Gaussian of the same windows."""
         c = self.autocovariance[:: 2**pace]
-        return torus.climatology(c, window) if self.flat else stationary.climatology(c, window)
+        if not self.flat:
+            return stationary.climatology(c, window)
+        states = torus.climatology(c, window)
+        if isinstance(self.network, ParameterUNet):
+            return with_parameter(states, self.network.amplitude)
+        return states
 
     def standardise(self, x: Tensor) -> Tensor:
         """States (..., K, h, w) -> z, float32."""
@@ -122,6 +135,8 @@ def build(architecture: dict[str, object]) -> ConvolutionalNetwork | UNet:
     """F with untrained weights, the same each time."""
     with torch.random.fork_rng():
         torch.manual_seed(0)  # initialisation of layers takes no generator
+        if "wave" in architecture and "amplitude" in architecture:
+            return ParameterUNet(**architecture)  # type: ignore[arg-type]
         if "wave" in architecture:
             return UNet(**architecture)  # type: ignore[arg-type]
         if "amplitude" in architecture:

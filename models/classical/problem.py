@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from models.classical import kolmogorov, lorenz63, lorenz96
+from models.classical import kolmogorov, lorenz63, lorenz96, reynolds
 
 Vary = Callable[[Tensor, torch.Generator], Tensor]
 Simulate = Callable[[int, int, float, torch.Generator], Tensor]
@@ -32,7 +32,8 @@ class Problem:
         mean: of the pool, (K, h, 1), where it differs between rows.
         every: steps between validations.
         held_out: trajectories of the pool that only validate.
-        half_steps: the first steps, whose convolutions are in bfloat16: faster where the processor knows it.
+        half_steps: the first steps, whose convolutions are in bfloat16 where the processor is fast at it.
+        start: a bundled prior with whose weights the training begins, as far as they are the same.
     """
 
     simulate: Simulate
@@ -55,6 +56,7 @@ class Problem:
     every: int = 250
     held_out: int = 0
     half_steps: int = 0
+    start: str = ""
 
     @property
     def architecture(self) -> dict[str, object]:
@@ -64,10 +66,10 @@ class Problem:
             "width": self.width,
             "blocks": self.blocks,
         }
+        parameter = {"amplitude": self.amplitude} if self.amplitude else {}
         if self.wave:
-            return common | {"window": self.window, "wave": self.wave}
-        extra = {"amplitude": self.amplitude} if self.amplitude else {"paces": self.paces}
-        return common | {"kernel": self.kernel} | extra
+            return common | {"window": self.window, "wave": self.wave} | parameter
+        return common | {"kernel": self.kernel} | (parameter or {"paces": self.paces})
 
     def trajectories(self, number: int, states: int, generator: torch.Generator) -> Tensor:
         """On the attractor, (number, states, K, h, w), float64."""
@@ -162,5 +164,26 @@ PROBLEMS = {
         mean=kolmogorov.profile,
         held_out=8,
         half_steps=6000,
+    ),
+    "kolmogorov-reynolds": Problem(
+        simulate=reynolds.trajectories,
+        shape=(3, 64, 64),
+        spacing=0.2,
+        window=5,
+        width=96,
+        blocks=2,
+        kernel=(3, 3),
+        pool=(320, 24),
+        steps=3000,
+        batch=8,
+        learning_rate=5e-4,
+        sigma=(0.01, 20.0),
+        amplitude=0.007,
+        wave=kolmogorov.WAVENUMBER,
+        vary=reynolds.varied,
+        mean=reynolds.profile,
+        held_out=16,
+        half_steps=3000,
+        start="kolmogorov",
     ),
 }

@@ -13,12 +13,13 @@ found there, by a few steps of Gauss and Newton.
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from models.classical import stationary
-from models.classical.prior import ClassicalPrior
+from models.classical.prior import HALF, ClassicalPrior
 from models.posterior.gaussian import GaussianObservations, LinearObservations
 from models.posterior.jacobian import Jacobian
 from models.posterior.noise import SeededNoise
@@ -27,7 +28,7 @@ from models.posterior.sampler import Preset, sample
 from models.posterior.states import StateObservations
 from models.posterior.windows import stitched
 
-HALF = torch.cpu.get_capabilities().get("amx_bf16", False)  # elsewhere bfloat16 is slower than float32
+Gaussian = TypeVar("Gaussian", bound=GaussianObservations)
 NEWTON = 4  # steps of Gauss and Newton, where observations are not linear
 
 
@@ -115,7 +116,7 @@ class Windows:
         posterior = self.posterior(first)
         seen = posterior.gaussian
         if isinstance(seen, StateObservations) and self.seen is not None and self.seen.sensor.linear:
-            return _placed(seen, posterior.observe(self.zero[None])[0].double())
+            return placed(seen, posterior.observe(self.zero[None])[0].double())
         return seen
 
     def _linear(self, positions: tuple[int, ...]) -> StateObservations:
@@ -129,7 +130,7 @@ class Windows:
         for _ in range(NEWTON):
             gaussian = self._tangent(at[positions], tuple(positions.tolist()))
             there = observe(at[None])[0].double()
-            gaussian = _placed(gaussian, there - gaussian.push(at[None])[0])
+            gaussian = placed(gaussian, there - gaussian.push(at[None])[0])
             at = gaussian.mean(self.zero)
         return gaussian
 
@@ -155,8 +156,8 @@ class Windows:
         )
 
 
-def _placed(seen: StateObservations, background: Tensor) -> StateObservations:
-    """The same observations of a window elsewhere."""
+def placed(seen: Gaussian, background: Tensor) -> Gaussian:
+    """The same observations of windows elsewhere, `background` (p,) or (N, p)."""
     out = replace(seen, background=background)
     for name in ("_along", "_gram", "_parts", "_whole"):  # what does not depend on it need not be found again
         if name in seen.__dict__:

@@ -16,7 +16,6 @@ import torch
 from einops import rearrange
 from torch import Tensor, nn
 
-from models.prior.climatology import Climatology
 from models.prior.convolution import CONDITION, ConvolutionalNetwork
 from models.prior.denoiser import Denoiser
 
@@ -60,13 +59,34 @@ class ParameterNetwork(ConvolutionalNetwork):
         return torch.cat([out[:, :, :-1], theta.expand_as(out[:, :, -1:])], dim=2)
 
 
-class ParameterDenoiser(Denoiser):
+class Parameter(Denoiser):
+    """What denoisers of windows have in common whose last channel is a theta."""
+
+    def noisy(self, z: Tensor) -> Tensor:
+        """What the last channel of windows z (N, L, K, h, w) says of theta, (N,)."""
+        return z[:, :, -1].mean((1, 2, 3)) / self.amplitude
+
+    def parameter_noise(self, z: Tensor, sigma: Tensor) -> Tensor:
+        """s^2 (N,) of windows z (N, L, K, h, w)."""
+        places = z[0, :, 0].numel()
+        return sigma**2 / (self.amplitude**2 * places)
+
+    def parameter_loss(self, denoised: Tensor, clean: Tensor, sigma: Tensor) -> Tensor:
+        """Squared error of theta (N,), in units of what a Gaussian expects that has not seen the states."""
+        t2 = self.parameter_noise(clean, sigma)
+        error = (denoised - clean)[:, 0, -1, 0, 0] / self.amplitude
+        return error.square() * (1 + t2) / t2
+
+    @property
+    def amplitude(self) -> float:
+        """a."""
+        return float(self.network.amplitude)  # type: ignore[arg-type]
+
+
+class ParameterDenoiser(Parameter):
     """D(z, sigma) of windows whose last channel is a theta."""
 
     network: ParameterNetwork
-
-    def __init__(self, climatology: Climatology, network: ParameterNetwork) -> None:
-        super().__init__(climatology, network)
 
     def forward(self, z: Tensor, sigma: Tensor, year_fraction: Tensor) -> Tensor:
         """E[z_0 | z], as in `Denoiser`; its last channel is constant."""
@@ -74,21 +94,10 @@ class ParameterDenoiser(Denoiser):
         s2, t2 = (sigma**2)[place], self.parameter_noise(z, sigma)[place]
         gain, parameter_gain = (1 + s2).rsqrt(), (1 + t2).rsqrt()
         states, like = z[:, :, :-1], z[:, :, -1:]
-        noisy = like.mean((1, 2, 3, 4), keepdim=True) / self.network.amplitude
+        noisy = self.noisy(z)[place]
         white = torch.cat([states * gain, (noisy * parameter_gain).expand_as(like)], dim=2)
         smooth = torch.cat([states * gain**2, (noisy * parameter_gain**2).expand_as(like)], dim=2)
         out = self.network(torch.cat([white, smooth], dim=2), sigma.log(), year_fraction)
         denoised = smooth[:, :, :-1] + s2.sqrt() * gain * out[:, :, :-1]
         theta = smooth[:, :, -1:] + t2.sqrt() * parameter_gain * out[:, :, -1:]
-        return torch.cat([denoised, self.network.amplitude * theta], dim=2)
-
-    def parameter_noise(self, z: Tensor, sigma: Tensor) -> Tensor:
-        """s^2 (N,) of windows z (N, L, K, h, w)."""
-        places = z[0, :, 0].numel()
-        return sigma**2 / (self.network.amplitude**2 * places)
-
-    def parameter_loss(self, denoised: Tensor, clean: Tensor, sigma: Tensor) -> Tensor:
-        """Squared error of theta (N,), in units of what a Gaussian expects that has not seen the states."""
-        t2 = self.parameter_noise(clean, sigma)
-        error = (denoised - clean)[:, 0, -1, 0, 0] / self.network.amplitude
-        return error.square() * (1 + t2) / t2
+        return torch.cat([denoised, self.amplitude * theta], dim=2)

@@ -27,6 +27,10 @@ class RemainderDenoiser(Denoiser):
 
     def forward(self, z: Tensor, sigma: Tensor, year_fraction: Tensor) -> Tensor:
         """E[z_0 | z], as in `Denoiser`."""
+        return self.corrected(z, sigma, lambda inputs: self.network(inputs, sigma.log(), year_fraction))
+
+    def corrected(self, z: Tensor, sigma: Tensor, network: Callable[[Tensor], Tensor]) -> Tensor:
+        """G + s_e F, with `network` for F."""
         climate, s2 = self.climatology, sigma[:, None] ** 2
         place = (slice(None), None, None, None, None)
         seen = mean_variance(climate, s2, lambda c, s2: c**2 / (c + s2)).rsqrt()[place]
@@ -35,7 +39,7 @@ class RemainderDenoiser(Denoiser):
         with torch.autocast(z.device.type, enabled=False):
             gaussian = climate.apply(lambda c: c / (c + s2), z)
         inputs = torch.cat([gaussian * seen, (z - gaussian) * rest], dim=2)
-        return gaussian + error * self.network(inputs, sigma.log(), year_fraction)
+        return gaussian + error * network(inputs)
 
 
 def mean_variance(

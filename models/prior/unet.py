@@ -94,8 +94,11 @@ class UNet(nn.Module):
 
     def forward(self, x: Tensor, log_sigma: Tensor, season: Tensor) -> Tensor:
         """x (N, L, 2 K, h, w), log_sigma (N,), season (not used) -> (N, L, K, h, w)."""
+        return self.seen(x, F.silu(self.embed(waves(log_sigma))))[0]
+
+    def seen(self, x: Tensor, condition: Tensor) -> tuple[Tensor, Tensor]:
+        """F of x (N, L, 2 K, h, w) and what is known on the coarser level, (N, 2 width, h / 4, w / 4)."""
         window = x.shape[1]
-        condition = F.silu(self.embed(waves(log_sigma)))
         y = rearrange(x, "n l k (h p) (w q) -> n (l k p q) h w", p=PATCH, q=PATCH)
         y = self.inputs(torch.cat([y, self._phase(y)], dim=1))
         for block in self.before:
@@ -106,7 +109,8 @@ class UNet(nn.Module):
         y = y + self.up(z)
         for block in self.after:
             y = block(y, condition)
-        return rearrange(self.outputs(y), "n (l k p q) h w -> n l k (h p) (w q)", l=window, p=PATCH, q=PATCH)
+        y = rearrange(self.outputs(y), "n (l k p q) h w -> n l k (h p) (w q)", l=window, p=PATCH, q=PATCH)
+        return y, z
 
     def _phase(self, y: Tensor) -> Tensor:
         """Cosine and sine of the force's phase in the rows of y (N, C, h, w), (N, 2, h, w)."""

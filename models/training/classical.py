@@ -12,12 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from models.classical import stationary, torus
-from models.classical.prior import ClassicalPrior, build, save
+from models.classical.prior import HALF, ClassicalPrior, build, load, save
 from models.classical.problem import PROBLEMS, Problem
 from models.prior.climatology import Climatology
 from models.prior.convolution import ConvolutionalNetwork
 from models.prior.denoiser import Denoiser, relative_loss
-from models.prior.parameter import ParameterDenoiser
+from models.prior.parameter import Parameter
 from models.training.loop import Report, train
 
 VALIDATION = 256  # windows
@@ -36,11 +36,15 @@ def train_classical(problem: Problem, folder: Path, report: Report = lambda row:
         std[-1] /= problem.amplitude
     z = (x - mean.to(x).reshape(len(mean), -1, 1)) / std.to(x)[:, None, None]
     if problem.wave:
-        autocovariance = torus.autocovariance(z, 2 * problem.window - 1)
+        states = z[:, :, :-1] if problem.amplitude else z
+        autocovariance = torus.autocovariance(states, 2 * problem.window - 1)
     else:
         autocovariance = stationary.autocovariance(z, LAGS << (problem.paces - 1))
     architecture = problem.architecture
-    prior = ClassicalPrior(problem.spacing, mean, std, autocovariance, build(architecture), architecture)
+    network = build(architecture)
+    if problem.start:
+        network.load_state_dict(load(problem.start).network.state_dict(), strict=False)
+    prior = ClassicalPrior(problem.spacing, mean, std, autocovariance, network, architecture)
     gaussians = [prior.climatology(problem.window, pace) for pace in range(problem.paces)]
     z = z.float()
     z, unseen = z[: len(z) - problem.held_out], z[-problem.held_out :]
@@ -61,7 +65,7 @@ def train_classical(problem: Problem, folder: Path, report: Report = lambda row:
         pace = int(torch.randint(problem.paces, (), generator=generator)) if problem.paces > 1 else 0
         clean = _windows(z, problem, problem.batch, generator, pace)
         sigma = torch.empty(problem.batch).uniform_(low, high, generator=generator).exp()
-        with torch.autocast("cpu", torch.bfloat16, enabled=done < problem.half_steps):
+        with torch.autocast("cpu", torch.bfloat16, enabled=HALF and done < problem.half_steps):
             return _loss(module, clean, sigma, generator, gaussians[pace], pace).mean()
 
     def validate(module: nn.Module) -> dict[str, float]:
@@ -131,7 +135,7 @@ def _loss(
     season = torch.zeros(clean.shape[:2])
     denoised = module(clean + sigma[:, None, None, None, None] * noise, sigma, season)
     loss = relative_loss(denoised, clean, sigma, climatology)
-    if isinstance(module, ParameterDenoiser):
+    if isinstance(module, Parameter):
         loss = loss + PARAMETER_WEIGHT * module.parameter_loss(denoised, clean, sigma)
     return loss
 

@@ -26,7 +26,7 @@ def test_the_quick_form_has_the_control_and_an_estimate_of_the_force() -> None:
     control, force = board["detail"]["runs"]
     assert control["problem"] == "gaussian"
     assert board["criteria"][0]["holds"], board["criteria"][0]
-    assert force["force"]["rmse"] < 0.75 * force["force"]["prior_spread"]
+    assert force["parameter"]["rmse"] < 0.75 * force["parameter"]["prior_spread"]
     assert set(control["functions"]) < set(force["functions"])
     assert len(board["criteria"]) == 3
 
@@ -41,8 +41,8 @@ def test_claims_are_judged() -> None:
     (ranks,) = sbc.judge(ROW)
     assert ranks.id == "europe, balanced, truth from the test year: least p of 2 rank histograms, times 2"
     assert ranks.holds
-    force = {"coverage90": 0.8, "rmse": 0.5, "filters": {"rmse": 0.6}}
-    bad, coverage, ratio = sbc.judge({**ROW, "problem": "lorenz96-forcing", "p": 0.001, "force": force})
+    force = {"name": "force", "coverage90": 0.8, "rmse": 0.5, "filters": {"rmse": 0.6}}
+    bad, coverage, ratio = sbc.judge({**ROW, "problem": "lorenz96-forcing", "p": 0.001, "parameter": force})
     assert (bad.holds, coverage.holds, ratio.holds) == (False, False, True)
 
 

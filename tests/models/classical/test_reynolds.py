@@ -1,0 +1,39 @@
+"""Kolmogorov flows of different Reynolds numbers."""
+
+import math
+
+import torch
+
+from models.classical import kolmogorov, reynolds
+from models.classical.kolmogorov import Flow
+
+
+def test_flows_with_their_own_viscosities_go_on_as_each_alone() -> None:
+    nu = torch.tensor([0.002, 0.02], dtype=torch.float64)
+    both = Flow(n=32, viscosity=nu[:, None, None], dtype=torch.float64)
+    w = both.random(2, torch.Generator().manual_seed(0))
+    after = both.step(w, 0.02)
+    for k in range(2):
+        alone = Flow(n=32, viscosity=float(nu[k]), dtype=torch.float64).step(w[k], 0.02)
+        torch.testing.assert_close(after[k], alone)
+
+
+def test_the_reynolds_number_is_a_channel_and_decides_the_smallest_eddies() -> None:
+    generator = torch.Generator().manual_seed(0)
+    x = reynolds.trajectories(8, 1, 0.2, generator).unflatten(-1, (3, 64, 64))
+    own = x[:, 0, 2, 0, 0]
+    assert torch.equal(x[:, :, 2], own[:, None, None, None].expand(8, 1, 64, 64))
+    assert (own - math.log(reynolds.MEDIAN)).abs().max() < 3 * reynolds.SPREAD
+    spectrum = torch.fft.rfft2(kolmogorov.vorticity(x[:, 0, :2])).abs().square()
+    small = spectrum[:, 20:44, 16:].sum((1, 2)) / spectrum.sum((1, 2))
+    order = own.argsort()
+    assert small[order[-3:]].min() > small[order[:3]].max()
+
+
+def test_symmetries_leave_it_and_the_mean_knows_it() -> None:
+    generator = torch.Generator().manual_seed(0)
+    x = torch.randn(2, 3, 3, 64, 64, generator=generator)
+    assert torch.equal(reynolds.varied(x, generator)[:, :, 2], x[:, :, 2])
+    mean = reynolds.profile(x)
+    assert mean.shape == (3, 64, 1)
+    torch.testing.assert_close(mean[2], x[:, :, 2].double().mean().expand(64, 1))
