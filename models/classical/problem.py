@@ -174,7 +174,7 @@ PROBLEMS = {
         blocks=2,
         kernel=(3, 3),
         pool=(320, 24),
-        steps=3000,
+        steps=1500,
         batch=8,
         learning_rate=5e-4,
         sigma=(0.01, 20.0),
@@ -183,7 +183,7 @@ PROBLEMS = {
         vary=reynolds.varied,
         mean=reynolds.profile,
         held_out=16,
-        half_steps=3000,
+        half_steps=1500,
         start="kolmogorov",
     ),
 }

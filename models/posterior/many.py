@@ -66,10 +66,10 @@ class ManyObservations(GaussianObservations):
     def _gain(self, misfit: Tensor) -> Tensor:
         weights = self._whole.unwhiten(self._whole.whiten(misfit))
         modes = (weights @ self.along) * self.climatology.variances
-        return (modes @ self.climatology.modes).reshape(-1, *self.climatology.shape)
+        return (modes @ self.climatology.modes.float()).reshape(-1, *self.climatology.shape)
 
     def _seen(self, spread: Tensor) -> Tensor:
-        return (spread.flatten(1) @ self.climatology.modes.T) @ self.along.T
+        return (spread.flatten(1) @ self.climatology.modes.float().T) @ self.along.T
 
 
 def modes_of(
@@ -77,14 +77,15 @@ def modes_of(
 ) -> tuple[Tensor, Tensor]:
     """`along` and `rest` of `ManyObservations`; `rest` is estimated from random signs."""
     chunk = min(64, max(1, TOGETHER // observations))
-    modes = climatology.modes.reshape(-1, *climatology.shape)
+    flat = climatology.modes.float()
+    modes = flat.reshape(-1, *climatology.shape)
     along = torch.empty(observations, len(modes))
     for first in range(0, len(modes), chunk):
         along[:, first : first + chunk] = action(modes[first : first + chunk]).T
     rest = torch.zeros(observations)
     for _ in range(PROBES // chunk):
-        signs = torch.randint(0, 2, (chunk, climatology.modes.shape[1]), generator=generator) * 2.0 - 1
-        signs = signs - (signs @ climatology.modes.T) @ climatology.modes
+        signs = torch.randint(0, 2, (chunk, flat.shape[1]), generator=generator) * 2.0 - 1
+        signs = signs - (signs @ flat.T) @ flat
         rest += action(signs.reshape(-1, *climatology.shape)).square().sum(0) / (PROBES // chunk * chunk)
     return along, rest
 

@@ -39,7 +39,8 @@ class Climatology(nn.Module):
 
     Attributes:
         seasons: coefficients of the mean, (1 + 2 HARMONICS, K, h, w).
-        modes: U^T, (rank, L K h w), orthonormal rows.
+        modes: U^T, (rank, L K h w), orthonormal rows, float64: what f(C) takes from one mode and gives to
+            another must not depend on how many windows there are at a time, as sums in float32 do.
         variances: lambda, (rank,).
         floor: delta, ().
     """
@@ -54,7 +55,7 @@ class Climatology(nn.Module):
         self.shape = (window, *latent_shape)
         size = window * latent_shape[0] * latent_shape[1] * latent_shape[2]
         self.register_buffer("seasons", torch.zeros(1 + 2 * HARMONICS, *latent_shape))
-        self.register_buffer("modes", torch.zeros(rank, size))
+        self.register_buffer("modes", torch.zeros(rank, size, dtype=torch.float64))
         self.register_buffer("variances", torch.ones(rank))
         self.register_buffer("floor", torch.ones(()))
 
@@ -68,10 +69,10 @@ class Climatology(nn.Module):
         `function` maps variances (rank,) or () to the same shape, or to (N, rank) and (N, 1) if it differs
         between the rows of x.
         """
-        flat = x.flatten(1)
+        flat = x.flatten(1).double()
         bulk = function(self.floor)
         along = (flat @ self.modes.T) * (function(self.variances) - bulk)
-        return (bulk * flat + along @ self.modes).reshape(x.shape)
+        return (bulk * flat + along @ self.modes).reshape(x.shape).to(x)
 
     def denoise(self, z: Tensor, sigma: Tensor, mean: Tensor) -> Tensor:
         """E[z_0 | z_0 + sigma n = z], = m + C (C + sigma^2)^-1 (z - m); z (N, L, K, h, w), sigma ()."""

@@ -48,7 +48,7 @@ def test_it_is_the_denoiser_of_the_joint_gaussian() -> None:
 
 def test_the_joint_gaussian_has_the_spread_of_theta_and_orthonormal_modes() -> None:
     joint = with_parameter(states(), AMPLITUDE)
-    torch.testing.assert_close(joint.modes @ joint.modes.T, torch.eye(21), atol=1e-5, rtol=0)
+    torch.testing.assert_close(joint.modes @ joint.modes.T, torch.eye(21).double(), atol=1e-5, rtol=0)
     generator = torch.Generator().manual_seed(2)
     drawn = joint.apply(lambda c: c.sqrt(), torch.randn(4000, WINDOW, *SHAPE, generator=generator))
     theta = drawn[:, :, 2].mean((1, 2, 3)) / AMPLITUDE
