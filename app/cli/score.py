@@ -175,8 +175,8 @@ def cost(
 @group.command()
 def sbc(
     problems: Annotated[
-        str, typer.Option(help="Of gaussian, lorenz96, lorenz96-forcing, europe.")
-    ] = "gaussian,lorenz96,lorenz96-forcing,europe",
+        str, typer.Option(help="Of gaussian, lorenz96, lorenz96-forcing, kolmogorov-reynolds, europe.")
+    ] = "gaussian,lorenz96,lorenz96-forcing,kolmogorov-reynolds,europe",
     data: Annotated[Path | None, typer.Option(help="Folder of the test states; only for europe.")] = None,
     presets: Annotated[str | None, typer.Option(help="If not those of each problem.")] = None,
     windows: Annotated[int | None, typer.Option(help="Of each problem, if not its own number.")] = None,

@@ -8,7 +8,8 @@ import pytest
 from typer.testing import CliRunner
 
 from app.cli import app
-from app.scoreboard import sbc, sbc_europe, sbc_plot
+from app.scoreboard import sbc, sbc_europe, sbc_plot, sbc_reynolds
+from models.posterior.sampler import Preset
 
 ROW = {
     "problem": "europe",
@@ -55,6 +56,19 @@ def test_europe_gives_one_rank_per_window_and_function_whatever_the_truth() -> N
         assert len(np.unique(members)) == 6
     members, truth = compared["observed"]
     assert np.abs(members - truth[:, None]).max() < 0.5  # of the climatological standard deviation
+
+
+@pytest.mark.parametrize("source", ["prior", "simulator"])
+def test_a_flow_gives_ranks_of_its_reynolds_number_too(source: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sbc_reynolds.PRESETS, "short", Preset(3, 1.0, 0.05, stochastic=True, iterations=1))
+    monkeypatch.setattr(sbc_reynolds, "LEVELS", 4)
+    compared = sbc_reynolds.compared("short", windows=2, members=2, seed=0, source=source)
+    members, truth = compared["parameter"]
+    assert members.shape == (2, 2)
+    assert len(np.unique(members)) == 4
+    assert np.abs(truth - np.log(500)).max() < 3  # ln Re
+    misfit = -2 * compared["likelihood"][1] / 1536
+    assert np.abs(misfit - 1).max() < 0.15  # of the truth, whose errors are the sensor's
 
 
 def test_histograms_are_drawn(tmp_path: Path) -> None:

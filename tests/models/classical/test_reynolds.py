@@ -6,6 +6,8 @@ import torch
 
 from models.classical import kolmogorov, reynolds
 from models.classical.kolmogorov import Flow
+from models.classical.prior import load
+from models.classical.problem import PROBLEMS
 
 
 def test_flows_with_their_own_viscosities_go_on_as_each_alone() -> None:
@@ -37,3 +39,21 @@ def test_symmetries_leave_it_and_the_mean_knows_it() -> None:
     mean = reynolds.profile(x)
     assert mean.shape == (3, 64, 1)
     torch.testing.assert_close(mean[2], x[:, :, 2].double().mean().expand(64, 1))
+
+
+def test_what_is_given_as_observations_are_departures_from_each_row_s_own() -> None:
+    prior, generator = load("kolmogorov-reynolds"), torch.Generator().manual_seed(0)
+    windows = reynolds.windows(prior, PROBLEMS["kolmogorov-reynolds"].window)
+    z = torch.randn(2, *windows.climatology.shape, generator=generator)
+    values = reynolds.SENSOR(prior.restore(z).float()).flatten(1)
+    posterior = reynolds.posterior(windows, values)
+    seen = posterior.gaussian
+    assert values.shape == (2, 3 * 2 * 16 * 16)
+    assert posterior.observe(z).abs().max() < 1e-5
+    torch.testing.assert_close(
+        seen.background + seen.push(z), posterior.observe(z).double(), atol=1e-4, rtol=0
+    )
+    assert posterior.observe(z.flip(0)).abs().max() > 1
+    w = torch.randn(2, values.shape[1], generator=generator, dtype=torch.float64)
+    inner = (seen.push(z) * w).sum(), (z.double() * seen.pull(w).double()).sum()
+    torch.testing.assert_close(*inner, rtol=1e-5, atol=0)

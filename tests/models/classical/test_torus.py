@@ -35,7 +35,9 @@ def test_the_covariance_is_that_of_windows():
 
 def test_modes_are_orthonormal_and_sorted():
     climatology = torus.climatology(torus.autocovariance(waves(), 3), 3, rank=20)
-    torch.testing.assert_close(climatology.modes @ climatology.modes.T, torch.eye(20).double(), rtol=0, atol=1e-5)
+    torch.testing.assert_close(
+        climatology.modes @ climatology.modes.T, torch.eye(20).double(), rtol=0, atol=1e-5
+    )
     assert (climatology.variances[:-1] >= climatology.variances[1:] - 1e-6).all()
 
 
