@@ -66,8 +66,7 @@ class NonlinearOracle:
 
     def look(self, s: Tensor) -> Tensor:
         """f(s), (..., 2 stations) -> (..., stations)."""
-        wind = s.unflatten(-1, (-1, 2))
-        return self.instrument(wind + wind.new_tensor([WIND, 0.0]))
+        return self.instrument(_whole(s))
 
     def posterior(self) -> Posterior:
         """What a sampler is given."""
@@ -111,6 +110,12 @@ class NonlinearOracle:
         return max(_apart(x, a, w) for x, a in zip(found.T, s.T, strict=True))
 
 
+def _whole(s: Tensor) -> Tensor:
+    """Winds (..., stations, 2) of anomalies (..., 2 stations)."""
+    anomaly = s.unflatten(-1, (-1, 2))
+    return anomaly + anomaly.new_tensor([WIND, 0.0])
+
+
 def _apart(x: Tensor, draws: Tensor, weights: Tensor) -> float:
     """Kolmogorov's distance of samples x (N,) from weighted draws."""
     x, order = x.sort()[0].contiguous(), draws.argsort()
@@ -138,19 +143,16 @@ def wind(
     climatology = Climatology(states, (2, 1, points), min(384, states * points))
     climatology.set_covariance(_two(WRONG, states, points))
     error = torch.full((stations,), std, dtype=torch.float64)
-    zero = torch.zeros(len(covariance), dtype=torch.float64)
-    linear = LinearOracle(covariance, torch.zeros(stations, len(zero)).double(), error, error, climatology)
-    oracle = NonlinearOracle(linear, look, places, draws, seed)
-    at = Jacobian(lambda z: oracle.look(z[:, places]), zero.expand(stations, -1))
+    zero = torch.zeros(stations, len(covariance), dtype=torch.float64)
+    slope = Jacobian(lambda z: look(_whole(z[:, places])), zero).pull(
+        torch.eye(stations, dtype=torch.float64)
+    )
     factor = torch.linalg.cholesky(covariance[places][:, places])
     truth = factor @ torch.randn(len(places), generator=generator, dtype=torch.float64)
     noise = torch.randn(stations, generator=generator, dtype=torch.float64)
-    linear = dataclasses.replace(
-        linear,
-        jacobian=at.pull(torch.eye(stations, dtype=torch.float64)),
-        value=oracle.look(truth) + error * noise,
-    )
-    return dataclasses.replace(oracle, linear=linear)
+    value = look(_whole(truth)) + error * noise
+    linear = LinearOracle(covariance, slope, error, value, climatology)
+    return NonlinearOracle(linear, look, places, draws, seed)
 
 
 def _two(spectrum: Spectrum, states: int, points: int) -> Tensor:
