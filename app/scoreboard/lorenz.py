@@ -62,11 +62,11 @@ SETUPS = {
     "lorenz63": Setup(
         "Lorenz63.sakov2012",
         prior="lorenz63",
-        window=32,
+        window=48,
         preset={
-            "steps": 24,
+            "steps": 30,
             "sigma_start": 0.6,
-            "sigma_stop": 0.03,
+            "sigma_stop": 0.01,
             "stochastic": True,
             "iterations": 0,
             "ahead": 0.5,

@@ -36,7 +36,7 @@ TRIALS = {
     "lorenz96": {"balanced": (100, 3), "careful": (100, 3)},
     "lorenz96-forcing": {"balanced": (100, 5), "careful": (100, 5)},
     "europe": {"balanced": (60, 5), "careful": (30, 5)},
-    sbc_reynolds.NAME: {"balanced": (40, 4)},
+    sbc_reynolds.NAME: {"balanced": (40, 3)},
 }
 """Windows and members, of each problem and preset."""
 OTHERWISE = 100, 5

@@ -2,7 +2,8 @@ r"""A prior of flows on a torus together with a parameter of them, such as the R
 
 As in `models.prior.parameter` the parameter is one more channel of the window, a theta at every place. The
 states are denoised as in `models.prior.remainder`; the network is told the noisy theta as it is told the
-noise level, and reads theta off the mean of its coarser level, where it has seen all of the window.
+noise level, and reads theta off the mean of its coarser level, where it has seen all of the window, and off
+the power spectrum of what it is given, which convolutions whose features are normalised do not keep.
 """
 
 import torch
@@ -14,6 +15,21 @@ from models.prior.convolution import CONDITION, waves
 from models.prior.parameter import Parameter
 from models.prior.remainder import RemainderDenoiser
 from models.prior.unet import UNet
+
+BANDS = 16  # of wavenumbers
+
+
+def spectrum(x: Tensor) -> Tensor:
+    """Logarithm of the mean power of fields (N, L, C, n, n) in bands of wavenumbers: (N, C BANDS).
+
+    White noise of unit variance has 0 in all bands.
+    """
+    n = x.shape[-1]
+    wave = torch.fft.fftfreq(n, 1 / n)[:, None].hypot(torch.fft.rfftfreq(n, 1 / n))
+    band = (wave * (2 * BANDS / n)).long().clamp_max(BANDS - 1).flatten()
+    share = F.one_hot(band, BANDS).to(x)
+    power = torch.fft.rfft2(x, norm="ortho").abs().square().mean(1).flatten(2)
+    return (power @ (share / share.sum(0)) + 1e-6).log().flatten(1)
 
 
 class ParameterUNet(UNet):
@@ -38,7 +54,11 @@ class ParameterUNet(UNet):
         self.amplitude = amplitude
         self.tell = nn.Sequential(nn.Linear(1, CONDITION), nn.SiLU(), nn.Linear(CONDITION, CONDITION))
         self.read = nn.Sequential(
-            nn.Linear(2 * width + CONDITION + 1, CONDITION), nn.SiLU(), nn.Linear(CONDITION, 1)
+            nn.Linear(2 * width + CONDITION + 1 + 2 * (channels - 1) * BANDS, CONDITION),
+            nn.SiLU(),
+            nn.Linear(CONDITION, CONDITION),
+            nn.SiLU(),
+            nn.Linear(CONDITION, 1),
         )
         for last in (self.tell[-1], self.read[-1]):
             nn.init.zeros_(last.weight)  # type: ignore[arg-type]
@@ -48,7 +68,7 @@ class ParameterUNet(UNet):
         """F of the states, (N, L, K - 1, h, w), and of theta, (N,), which comes noisy, (N,)."""
         condition = F.silu(self.embed(waves(log_sigma)) + self.tell(noisy[:, None]))
         out, coarse = self.seen(x, condition)
-        known = torch.cat([coarse.mean((2, 3)), condition, noisy[:, None]], dim=1)
+        known = torch.cat([coarse.mean((2, 3)), condition, noisy[:, None], spectrum(x)], dim=1)
         return out, self.read(known)[:, 0]
 
 

@@ -3,7 +3,13 @@
 import torch
 
 from models.prior.climatology import Climatology
-from models.prior.parameter_unet import ParameterRemainderDenoiser, ParameterUNet, with_parameter
+from models.prior.parameter_unet import (
+    BANDS,
+    ParameterRemainderDenoiser,
+    ParameterUNet,
+    spectrum,
+    with_parameter,
+)
 
 SHAPE, WINDOW, AMPLITUDE = (3, 8, 8), 2, 0.08
 PLACES = WINDOW * 8 * 8
@@ -66,3 +72,12 @@ def test_what_is_seen_of_the_states_moves_theta_and_theta_moves_the_states() -> 
         out, theta = net.both(x, level, noisy)
         assert net.both(other, level, noisy)[1] != theta
         assert not torch.equal(net.both(x, level, noisy + 1)[0], out)
+
+
+def test_the_spectrum_of_white_noise_is_flat_and_a_wave_is_in_its_band() -> None:
+    generator = torch.Generator().manual_seed(4)
+    white = spectrum(torch.randn(2, 8, 1, 64, 64, generator=generator))
+    assert white.shape == (2, BANDS)
+    assert white.abs().max() < 0.3
+    x = (torch.arange(64) * (2 * torch.pi * 9 / 64)).cos().expand(1, 1, 1, 64, 64)
+    assert int(spectrum(x).argmax()) == 4  # two wavenumbers to a band
