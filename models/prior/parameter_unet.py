@@ -29,7 +29,7 @@ def spectrum(x: Tensor) -> Tensor:
     band = (wave * (2 * BANDS / n)).long().clamp_max(BANDS - 1).flatten()
     share = F.one_hot(band, BANDS).to(x)
     power = torch.fft.rfft2(x, norm="ortho").abs().square().mean(1).flatten(2)
-    return (power @ (share / share.sum(0)) + 1e-6).log().flatten(1)
+    return (power @ (share / share.sum(0).clamp_min(1)) + 1e-6).log().flatten(1)
 
 
 class ParameterUNet(UNet):

@@ -76,7 +76,7 @@ def test_what_is_seen_of_the_states_moves_theta_and_theta_moves_the_states() -> 
 
 def test_the_spectrum_of_white_noise_is_flat_and_a_wave_is_in_its_band() -> None:
     generator = torch.Generator().manual_seed(4)
-    white = spectrum(torch.randn(2, 8, 1, 64, 64, generator=generator))
+    white = spectrum(torch.randn(2, 64, 1, 64, 64, generator=generator))
     assert white.shape == (2, BANDS)
     assert white.abs().max() < 0.3
     x = (torch.arange(64) * (2 * torch.pi * 9 / 64)).cos().expand(1, 1, 1, 64, 64)
