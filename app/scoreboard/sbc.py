@@ -1,7 +1,8 @@
 """Simulation-based calibration of the presets: Lorenz-96, with a known and an unknown force, Kolmogorov flow
 of an unknown Reynolds number, and `europe`.
 
-Presets are those of the cards (`lorenz96` has both forces'), of *gaussian* of `models.posterior.presets`.
+Presets are those of the cards (`lorenz96` has both forces'), of *gaussian* of `models.posterior.presets`, of
+the flow those of `app.scoreboard.sbc_reynolds`.
 
 *gaussian* is the control: the ring of `serein score oracle`, where the denoiser is exact.
 *Truth from the prior*: drawn by the prior's own network, so that truth and members are exchangeable if the
@@ -41,6 +42,7 @@ TRIALS = {
 """Windows and members, of each problem and preset."""
 OTHERWISE = 100, 5
 RING = 4, 40  # states and points
+COVERING = 5  # members, of which fewer have no 90 % interval to speak of
 REFERENCE = 400  # members of the filters that estimate the force
 
 
@@ -177,7 +179,8 @@ def judge(row: dict[str, Any]) -> list[Criterion]:
     count = len(row["functions"])
     name = f"{where}: least p of {count} rank histograms, times {count}"
     out = [Criterion(name, row["p"], f"> {LEVEL:g}", bool(row["p"] > LEVEL))]
-    if own := row.get("parameter", {}):
+    own = row.get("parameter", {})
+    if own and row["members"] >= COVERING:
         out.append(within(f"{where}: 90 % coverage of {own['name']}", own["coverage90"], 0.9, 0.05))
     if "filters" in own:
         best = own["filters"]["rmse"]

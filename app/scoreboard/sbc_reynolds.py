@@ -1,7 +1,7 @@
 """Simulation-based calibration of the Reynolds number of Kolmogorov flow, and of the flow with it.
 
-Three of the five states of a window are seen, at every fourth point (`models.classical.reynolds`). Truths
-are drawn from the prior, or simulated, each with a Reynolds number of its own.
+Three of the five states of a window are seen, at every fourth point (`models.classical.reynolds_seen`).
+Truths are drawn from the prior, or simulated, each with a Reynolds number of its own.
 """
 
 from collections.abc import Callable
@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from models.classical import reynolds
+from models.classical import reynolds_seen
 from models.classical.kolmogorov import vorticity
 from models.classical.prior import ClassicalPrior, load
 from models.classical.problem import PROBLEMS
@@ -23,6 +23,7 @@ from models.verification.sbc import Array, Compared
 Say = Callable[[str], None]
 NAME = "kolmogorov-reynolds"
 PRESETS = {
+    "fast": Preset(12, 5.0, 0.03, stochastic=True, iterations=1),
     "balanced": Preset(24, 5.0, 0.02, stochastic=True, iterations=1, warm=True),
     "careful": Preset(32, 10.0, 0.02, stochastic=True, iterations=2, warm=True, corrections=1),
 }
@@ -35,17 +36,17 @@ def compared(
 ) -> Compared:
     """Test functions of `windows` trials: members (N, M) and truths (N,)."""
     prior = load(NAME)
-    look = reynolds.windows(prior, PROBLEMS[NAME].window)
+    look = reynolds_seen.windows(prior, PROBLEMS[NAME].window)
     truths = _truths(prior, look, windows, seed, source)
     generator = np.random.default_rng([seed, 1, 1])
     rows: list[dict[str, Array]] = []
     for number, some in enumerate(truths.split(max(1, ROWS // members))):
         say(f"{len(rows)} of {windows}")
-        clear = reynolds.SENSOR(prior.restore(some).float()).flatten(1)
-        values = clear + reynolds.SENSOR.error * torch.from_numpy(generator.standard_normal(clear.shape))
+        clear = reynolds_seen.SENSOR(prior.restore(some).float()).flatten(1)
+        values = clear + reynolds_seen.SENSOR.error * torch.from_numpy(generator.standard_normal(clear.shape))
         each = values.repeat_interleave(members, dim=0)
         noise = SeededNoise(2 * seed * 100_003 + number, len(each))
-        drawn = sample(reynolds.posterior(look, each), PRESETS[preset], noise)
+        drawn = sample(reynolds_seen.posterior(look, each), PRESETS[preset], noise)
         both = torch.cat([some[:, None], drawn.unflatten(0, (len(some), members))], dim=1)
         rows += [functions(prior, z, y) for z, y in zip(both, values, strict=True)]
     found = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
@@ -65,8 +66,8 @@ def _truths(prior: ClassicalPrior, look: Windows, number: int, seed: int, source
 def functions(prior: ClassicalPrior, z: Tensor, values: Tensor) -> dict[str, Array]:
     """What is compared of windows z (M, L, K, h, w) that were seen as `values` (p,), (M,) each."""
     x = prior.restore(z)
-    flow, seen = x[:, :, :2], reynolds.EVERY // 2
-    misfit = (reynolds.SENSOR(x).flatten(1) - values) / reynolds.SENSOR.error
+    flow, seen = x[:, :, :2], reynolds_seen.EVERY // 2
+    misfit = (reynolds_seen.SENSOR(x).flatten(1) - values) / reynolds_seen.SENSOR.error
     out = {
         "observed": flow[:, 2, 0, seen, seen],
         "unobserved": flow[:, 1, 0, 0, 0],

@@ -1,9 +1,9 @@
 """Posterior windows of a classical problem: many windows at once, each with its own observations and members.
 
 Chaos forgets: what a filter knows at a time is in the last state of a window that ends there and is long
-enough, what a smoother knows in a middle one. So nothing is cycled. All windows observe the same
-components at the same places, y = J z + e; what `Posterior` is given as observations are the departures
-J z - y, all zero, so that one Posterior serves windows whose y differ.
+enough, what a smoother knows in a middle one. So nothing is cycled. All windows have the same
+J and R in y = J z + e; what `Posterior` is given as observations are the departures J z - y, all zero, so
+that one Posterior serves windows whose y differ.
 """
 
 from dataclasses import dataclass

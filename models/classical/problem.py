@@ -33,7 +33,7 @@ class Problem:
         every: steps between validations.
         held_out: trajectories of the pool that only validate.
         half_steps: the first steps, whose convolutions are in bfloat16 where the processor is fast at it.
-        start: a bundled prior with whose weights the training begins, as far as they are the same.
+        start: a bundled prior, all of whose network's weights the training begins with.
     """
 
     simulate: Simulate

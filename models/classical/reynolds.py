@@ -11,12 +11,8 @@ import torch
 from torch import Tensor
 
 from models.classical import kolmogorov
-from models.classical.prior import ClassicalPrior
-from models.classical.stitching import Seen, Sensor, Windows, placed
-from models.posterior.posterior import Posterior
 
 MEDIAN, SPREAD = 500.0, 0.5  # of Re, and the standard deviation of ln Re: nine in ten are from 220 to 1140
-EVERY = 4  # points between those of the sensor
 
 
 def trajectories(number: int, states: int, spacing: float, generator: torch.Generator) -> Tensor:
@@ -38,32 +34,3 @@ def profile(states: Tensor) -> Tensor:
     flow = kolmogorov.profile(states[:, :, :2])
     own = states[:, :, 2:].double().mean((0, 1, 3, 4))
     return torch.cat([flow, own[:, None, None].expand(-1, flow.shape[1], 1)])
-
-
-def _points(states: Tensor) -> Tensor:
-    """(u, v) at every fourth point, (..., 512)."""
-    return states[..., :2, EVERY // 2 :: EVERY, EVERY // 2 :: EVERY].flatten(-3)
-
-
-SENSOR = Sensor(_points, every=2, error=0.1)
-
-
-def windows(prior: ClassicalPrior, states: int) -> Windows:
-    """Windows of so many states of which `SENSOR` sees nothing but zeros: what all have in common."""
-    times = math.ceil(states / SENSOR.every)
-    points = (kolmogorov.SIZE // EVERY) ** 2 * 2
-    return Windows(prior, states, Seen(SENSOR, torch.zeros(times, points)))
-
-
-def posterior(windows: Windows, values: Tensor) -> Posterior:
-    """Of windows that the sensor saw as `values` (N, p).
-
-    As in `models.classical.assimilation`, what is given as observations are departures, all zero.
-    """
-    blind, y = windows.posterior(0), values.double()
-
-    def depart(z: Tensor) -> Tensor:
-        return blind.observe(z) - y.to(z)
-
-    background = blind.observe(windows.zero[None]).double() - y
-    return Posterior(blind.denoiser, depart, placed(blind.gaussian, background), blind.mean)

@@ -27,7 +27,7 @@ class GaussianObservations(ABC):
 
     Attributes:
         value, error: y and the standard deviation of its independent errors, (p,).
-        background: h = H(Dec(m)), (p,).
+        background: h = H(Dec(m)), (p,); or (N, p), for windows that differ in it, of which only `draw` knows.
         climatology: N(., C) of the latents.
         shared: F, (p, q); None where errors are independent.
     """
@@ -155,7 +155,7 @@ class LinearObservations(GaussianObservations):
     @cached_property
     def _along(self) -> Tensor:
         """J U, (p, rank)."""
-        return self.jacobian @ self.climatology.modes.double().T
+        return self.jacobian @ self.climatology.modes.T
 
     @cached_property
     def _gram(self) -> Tensor:

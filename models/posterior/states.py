@@ -44,7 +44,7 @@ class StateObservations(LinearObservations):
         modes = self.climatology.modes.unflatten(1, (self.climatology.shape[0], -1))
         out = self.jacobian.new_zeros(len(self.states), len(modes))
         for state, rows in self._parts:
-            out[rows] = self.jacobian[rows] @ modes[:, state].double().T
+            out[rows] = self.jacobian[rows] @ modes[:, state].T
         return out
 
     @cached_property

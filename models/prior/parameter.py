@@ -59,7 +59,7 @@ class ParameterNetwork(ConvolutionalNetwork):
         return torch.cat([out[:, :, :-1], theta.expand_as(out[:, :, -1:])], dim=2)
 
 
-class Parameter(Denoiser):
+class WithParameter(Denoiser):
     """What denoisers of windows have in common whose last channel is a theta."""
 
     def noisy(self, z: Tensor) -> Tensor:
@@ -83,7 +83,7 @@ class Parameter(Denoiser):
         return float(self.network.amplitude)  # type: ignore[arg-type]
 
 
-class ParameterDenoiser(Parameter):
+class ParameterDenoiser(WithParameter):
     """D(z, sigma) of windows whose last channel is a theta."""
 
     network: ParameterNetwork

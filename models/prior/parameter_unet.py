@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from models.prior.climatology import Climatology
 from models.prior.convolution import CONDITION, waves
-from models.prior.parameter import Parameter
+from models.prior.parameter import WithParameter
 from models.prior.remainder import RemainderDenoiser
 from models.prior.unet import UNet
 
@@ -22,14 +22,15 @@ BANDS = 16  # of wavenumbers
 def spectrum(x: Tensor) -> Tensor:
     """Logarithm of the mean power of fields (N, L, C, n, n) in bands of wavenumbers: (N, C BANDS).
 
-    White noise of unit variance has 0 in all bands.
+    Of white noise of unit variance it is 0, but for chance; -14 in bands that a small grid does not have.
     """
     n = x.shape[-1]
     wave = torch.fft.fftfreq(n, 1 / n)[:, None].hypot(torch.fft.rfftfreq(n, 1 / n))
     band = (wave * (2 * BANDS / n)).long().clamp_max(BANDS - 1).flatten()
     share = F.one_hot(band, BANDS).to(x)
     power = torch.fft.rfft2(x, norm="ortho").abs().square().mean(1).flatten(2)
-    return (power @ (share / share.sum(0).clamp_min(1)) + 1e-6).log().flatten(1)
+    with torch.autocast(x.device.type, enabled=False):
+        return (power @ (share / share.sum(0).clamp_min(1)) + 1e-6).log().flatten(1)
 
 
 class ParameterUNet(UNet):
@@ -72,7 +73,7 @@ class ParameterUNet(UNet):
         return out, self.read(known)[:, 0]
 
 
-class ParameterRemainderDenoiser(Parameter, RemainderDenoiser):
+class ParameterRemainderDenoiser(WithParameter, RemainderDenoiser):
     """D(z, sigma) of windows of mean 0 whose last channel is a theta; `climatology`: of the others."""
 
     network: ParameterUNet

@@ -17,7 +17,8 @@ from models.classical.problem import PROBLEMS, Problem
 from models.prior.climatology import Climatology
 from models.prior.convolution import ConvolutionalNetwork
 from models.prior.denoiser import Denoiser, relative_loss
-from models.prior.parameter import Parameter
+from models.prior.parameter import WithParameter
+from models.prior.parameter_unet import ParameterRemainderDenoiser
 from models.training.loop import Report, train
 
 VALIDATION = 256  # windows
@@ -43,7 +44,8 @@ def train_classical(problem: Problem, folder: Path, report: Report = lambda row:
     architecture = problem.architecture
     network = build(architecture)
     if problem.start:
-        network.load_state_dict(load(problem.start).network.state_dict(), strict=False)
+        known = network.load_state_dict(load(problem.start).network.state_dict(), strict=False)
+        assert not known.unexpected_keys  # noqa: S101, an entry of `PROBLEMS` that makes no sense
     prior = ClassicalPrior(problem.spacing, mean, std, autocovariance, network, architecture)
     gaussians = [prior.climatology(problem.window, pace) for pace in range(problem.paces)]
     z = z.float()
@@ -134,8 +136,11 @@ def _loss(
     noise = torch.randn(clean.shape, generator=generator)
     season = torch.zeros(clean.shape[:2])
     denoised = module(clean + sigma[:, None, None, None, None] * noise, sigma, season)
-    loss = relative_loss(denoised, clean, sigma, climatology)
-    if isinstance(module, Parameter):
+    if isinstance(module, ParameterRemainderDenoiser):
+        loss = relative_loss(denoised[:, :, :-1], clean[:, :, :-1], sigma, module.climatology)
+    else:
+        loss = relative_loss(denoised, clean, sigma, climatology)
+    if isinstance(module, WithParameter):
         loss = loss + PARAMETER_WEIGHT * module.parameter_loss(denoised, clean, sigma)
     return loss
 

@@ -15,6 +15,7 @@ ROW = {
     "problem": "europe",
     "preset": "balanced",
     "truth": "simulator",
+    "members": 5,
     "p": 0.2,
     "functions": {"mean": {"counts": [5, 7], "p": 0.56}, "energy": {"counts": [12, 0], "p": 0.0005}},
 }

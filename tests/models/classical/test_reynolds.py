@@ -4,7 +4,7 @@ import math
 
 import torch
 
-from models.classical import kolmogorov, reynolds
+from models.classical import kolmogorov, reynolds, reynolds_seen
 from models.classical.kolmogorov import Flow
 from models.classical.prior import load
 from models.classical.problem import PROBLEMS
@@ -43,10 +43,10 @@ def test_symmetries_leave_it_and_the_mean_knows_it() -> None:
 
 def test_what_is_given_as_observations_are_departures_from_each_row_s_own() -> None:
     prior, generator = load("kolmogorov-reynolds"), torch.Generator().manual_seed(0)
-    windows = reynolds.windows(prior, PROBLEMS["kolmogorov-reynolds"].window)
+    windows = reynolds_seen.windows(prior, PROBLEMS["kolmogorov-reynolds"].window)
     z = torch.randn(2, *windows.climatology.shape, generator=generator)
-    values = reynolds.SENSOR(prior.restore(z).float()).flatten(1)
-    posterior = reynolds.posterior(windows, values)
+    values = reynolds_seen.SENSOR(prior.restore(z).float()).flatten(1)
+    posterior = reynolds_seen.posterior(windows, values)
     seen = posterior.gaussian
     assert values.shape == (2, 3 * 2 * 16 * 16)
     assert posterior.observe(z).abs().max() < 1e-5
