@@ -42,7 +42,6 @@ TRIALS = {
 """Windows and members, of each problem and preset."""
 OTHERWISE = 100, 5
 RING = 4, 40  # states and points
-COVERING = 5  # members, of which fewer have no 90 % interval to speak of
 REFERENCE = 400  # members of the filters that estimate the force
 
 
@@ -179,8 +178,7 @@ def judge(row: dict[str, Any]) -> list[Criterion]:
     count = len(row["functions"])
     name = f"{where}: least p of {count} rank histograms, times {count}"
     out = [Criterion(name, row["p"], f"> {LEVEL:g}", bool(row["p"] > LEVEL))]
-    own = row.get("parameter", {})
-    if own and row["members"] >= COVERING:
+    if own := row.get("parameter", {}):
         out.append(within(f"{where}: 90 % coverage of {own['name']}", own["coverage90"], 0.9, 0.05))
     if "filters" in own:
         best = own["filters"]["rmse"]

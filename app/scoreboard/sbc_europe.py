@@ -21,7 +21,7 @@ from models.posterior.sampler import Preset, sample
 from models.prior.card import load_card
 from models.prior.prior import Prior, load_prior
 from models.training.data import open_states
-from models.verification.sbc import Array, Compared
+from models.verification.sbc import Array, Compared, stacked
 from models.verification.scores import area_mean
 
 Say = Callable[[str], None]
@@ -52,11 +52,7 @@ def compared(
         with torch.no_grad():
             fields = prior.decode(drawn).double().numpy()
         rows.append(_functions(analysis, table, np.concatenate([states[None], fields])))
-    return {name: _pair(np.stack([row[name] for row in rows])) for name in rows[0]}
-
-
-def _pair(values: Array) -> tuple[Array, Array]:
-    return values[:, 1:], values[:, 0]
+    return stacked(rows)
 
 
 def _truths(prior: Prior, windows: int, data: Path | None) -> list[tuple[pd.DatetimeIndex, Array | None]]:

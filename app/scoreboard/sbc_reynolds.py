@@ -18,7 +18,7 @@ from models.classical.problem import PROBLEMS
 from models.classical.stitching import Windows, unobserved
 from models.posterior.noise import SeededNoise
 from models.posterior.sampler import Preset, sample
-from models.verification.sbc import Array, Compared
+from models.verification.sbc import Array, Compared, stacked
 
 Say = Callable[[str], None]
 NAME = "kolmogorov-reynolds"
@@ -49,8 +49,7 @@ def compared(
         drawn = sample(reynolds_seen.posterior(look, each), PRESETS[preset], noise)
         both = torch.cat([some[:, None], drawn.unflatten(0, (len(some), members))], dim=1)
         rows += [functions(prior, z, y) for z, y in zip(both, values, strict=True)]
-    found = {name: np.stack([row[name] for row in rows]) for name in rows[0]}
-    return {name: (value[:, 1:], value[:, 0]) for name, value in found.items()}
+    return stacked(rows)
 
 
 def _truths(prior: ClassicalPrior, look: Windows, number: int, seed: int, source: str) -> Tensor:

@@ -81,17 +81,11 @@ class ParameterRemainderDenoiser(WithParameter, RemainderDenoiser):
     def forward(self, z: Tensor, sigma: Tensor, year_fraction: Tensor) -> Tensor:
         """E[z_0 | z], as in `Denoiser`; its last channel is constant."""
         noisy, t2 = self.noisy(z), self.parameter_noise(z, sigma)
-        found: list[Tensor] = []
-
-        def network(inputs: Tensor) -> Tensor:
-            out, theta = self.network.both(inputs, sigma.log(), noisy * (1 + t2).rsqrt())
-            found.append(theta)
-            return out
-
-        states = self.corrected(z[:, :, :-1], sigma, network)
-        theta = noisy / (1 + t2) + (t2 / (1 + t2)).sqrt() * found[0]
-        channel = self.network.amplitude * theta[:, None, None, None, None].expand_as(z[:, :, -1:])
-        return torch.cat([states, channel], dim=2)
+        gaussian, error, inputs = self.parts(z[:, :, :-1], sigma)
+        out, correction = self.network.both(inputs, sigma.log(), noisy * (1 + t2).rsqrt())
+        theta = noisy / (1 + t2) + (t2 / (1 + t2)).sqrt() * correction
+        channel = self.amplitude * theta[:, None, None, None, None].expand_as(z[:, :, -1:])
+        return torch.cat([gaussian + error * out, channel], dim=2)
 
 
 def with_parameter(states: Climatology, amplitude: float) -> Climatology:

@@ -27,10 +27,11 @@ class RemainderDenoiser(Denoiser):
 
     def forward(self, z: Tensor, sigma: Tensor, year_fraction: Tensor) -> Tensor:
         """E[z_0 | z], as in `Denoiser`."""
-        return self.corrected(z, sigma, lambda inputs: self.network(inputs, sigma.log(), year_fraction))
+        gaussian, error, inputs = self.parts(z, sigma)
+        return gaussian + error * self.network(inputs, sigma.log(), year_fraction)
 
-    def corrected(self, z: Tensor, sigma: Tensor, network: Callable[[Tensor], Tensor]) -> Tensor:
-        """G + s_e F, with `network` for F."""
+    def parts(self, z: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """G, s_e and what F sees, (N, L, 2 K, h, w), of windows z (N, L, K, h, w)."""
         climate, s2 = self.climatology, sigma[:, None] ** 2
         place = (slice(None), None, None, None, None)
         seen = mean_variance(climate, s2, lambda c, s2: c**2 / (c + s2)).rsqrt()[place]
@@ -38,8 +39,7 @@ class RemainderDenoiser(Denoiser):
         error = mean_variance(climate, s2, lambda c, s2: c * s2 / (c + s2)).sqrt()[place]
         with torch.autocast(z.device.type, enabled=False):
             gaussian = climate.apply(lambda c: c / (c + s2), z)
-        inputs = torch.cat([gaussian * seen, (z - gaussian) * rest], dim=2)
-        return gaussian + error * network(inputs)
+        return gaussian, error, torch.cat([gaussian * seen, (z - gaussian) * rest], dim=2)
 
 
 def mean_variance(

@@ -31,6 +31,12 @@ def compared(functions: Callable[[Any], Mapping[str, Array]], members: Any, trut
     return {name: (both[name], true[name][:, 0]) for name in both}
 
 
+def stacked(windows: Sequence[Mapping[str, Array]]) -> Compared:
+    """Test functions of windows one by one, (1 + M,) of a truth and then its members."""
+    found = {name: np.stack([window[name] for window in windows]) for name in windows[0]}
+    return {name: (values[:, 1:], values[:, 0]) for name, values in found.items()}
+
+
 @dataclass(frozen=True)
 class Uniformity:
     """The ranks of one test function.

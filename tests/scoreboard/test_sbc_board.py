@@ -15,7 +15,6 @@ ROW = {
     "problem": "europe",
     "preset": "balanced",
     "truth": "simulator",
-    "members": 5,
     "p": 0.2,
     "functions": {"mean": {"counts": [5, 7], "p": 0.56}, "energy": {"counts": [12, 0], "p": 0.0005}},
 }
@@ -30,7 +29,7 @@ def test_the_quick_form_has_the_control_and_an_estimate_of_the_force() -> None:
     assert board["criteria"][0]["holds"], board["criteria"][0]
     assert force["parameter"]["rmse"] < 0.75 * force["parameter"]["prior_spread"]
     assert set(control["functions"]) < set(force["functions"])
-    assert len(board["criteria"]) == 2  # three members have no interval to speak of
+    assert len(board["criteria"]) == 3
 
 
 def test_an_unknown_problem_is_refused_by_name() -> None:
