@@ -7,22 +7,18 @@ over the state, averaged over times. Filters are compared at the times Serein an
 after the spin-up.
 """
 
-import contextlib
-import importlib
-import io
-import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from app.scoreboard.lorenz_peers import Array, Twin, dapper, exact, scores, simulate
 from app.scoreboard.report import Criterion, at_most, report, within
 from models.classical.card import FAR
 
 Say = Callable[[str], None]
-Array = np.ndarray
 SPREAD_RATIO = 0.15  # how far spread / RMSE may be from 1
 
 
@@ -41,6 +37,7 @@ class Setup:
         quick_peer: the cheapest of them.
         filter, smoother: targets of the RMSE; None where there is none.
         calibrated: whether spread / RMSE is judged.
+        exact: whether the exact posterior of Serein's windows is among the peers.
     """
 
     module: str
@@ -56,17 +53,18 @@ class Setup:
     filter: float | None = None
     smoother: float | None = None
     calibrated: bool = False
+    exact: bool = False
 
 
 SETUPS = {
     "lorenz63": Setup(
         "Lorenz63.sakov2012",
         prior="lorenz63",
-        window=48,
+        window=64,
         preset={
-            "steps": 30,
+            "steps": 32,
             "sigma_start": 0.6,
-            "sigma_stop": 0.01,
+            "sigma_stop": 0.005,
             "stochastic": True,
             "iterations": 0,
             "ahead": 0.5,
@@ -75,7 +73,7 @@ SETUPS = {
         },
         cycles=1000,
         spin_up=64,
-        analyses=50,
+        analyses=200,
         members=32,
         peers={
             "PartFilt, N=4000": ("PartFilt", (), {"N": 4000, "reg": 0.7, "NER": 0.05}),
@@ -85,6 +83,7 @@ SETUPS = {
         quick_peer="EnKF-N, N=10",
         filter=0.30,
         smoother=0.31,
+        exact=True,
     ),
     "lorenz96": Setup(
         "Lorenz96.sakov2008",
@@ -146,16 +145,6 @@ def score(options: Options, say: Say = lambda line: None) -> dict[str, Any]:
     return report("lorenz", criteria, {"runs": rows}, time.monotonic() - start)
 
 
-@dataclass(frozen=True, eq=False)
-class Twin:
-    """Truth at the observation times (cycles, size), observations (cycles, p), DAPPER's record of both."""
-
-    model: Any
-    record: tuple[Any, Any]
-    truth: Array
-    observations: Array
-
-
 def run(name: str, seed: int, options: Options, say: Say) -> dict[str, Any]:
     """One seed of one setup: Serein and its peers."""
     setup = SETUPS[name]
@@ -173,36 +162,23 @@ def run(name: str, seed: int, options: Options, say: Say) -> dict[str, Any]:
         if not options.quick or peer == setup.quick_peer:
             say(peer)
             row["peers"][peer] = dapper(twin, call, at, setup.spin_up, seed)
+    if setup.exact and not options.quick:
+        say("the exact posterior of the same windows")
+        row["peers"]["exact posterior"] = exact(twin, at, len(observed(setup, twin)), seed)
     return row
-
-
-@contextlib.contextmanager
-def quiet() -> Iterator[None]:
-    """DAPPER prints warnings and progress bars; a scoreboard prints JSON."""
-    with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-        yield
-
-
-def simulate(module: str, seed: int, cycles: int) -> Twin:
-    """DAPPER's truth and observations, `cycles` + 1 of them.
-
-    Raises:
-        ModuleNotFoundError: DAPPER is not installed (extra `peers`).
-    """
-    with quiet():
-        logging.getLogger("matplotlib").setLevel(logging.ERROR)
-        from dapper.tools.seeding import set_seed
-
-        model = importlib.import_module(f"dapper.mods.{module}").HMM.copy()
-        model.tseq.Ko = cycles
-        set_seed(seed)
-        states, observations = model.simulate()
-    return Twin(model, (states, observations), states[model.tseq.kko], np.stack(list(observations)))
 
 
 def analysis_times(setup: Setup, cycles: int, number: int) -> Array:
     """Observation times at which Serein analyses, evenly over those after the spin-up."""
     return np.unique(np.linspace(setup.spin_up, cycles - 1, number).round().astype(int))
+
+
+def observed(setup: Setup, twin: Twin) -> Array:
+    """Which of the states of a window are observed; the last one is."""
+    from models.classical.prior import load
+
+    every = round(twin.model.tseq.dto / load(setup.prior).spacing)
+    return np.arange(setup.window - 1, -1, -every)[::-1].copy()
 
 
 def serein(setup: Setup, twin: Twin, at: Array, members: int, seed: int) -> dict[str, float]:
@@ -214,8 +190,7 @@ def serein(setup: Setup, twin: Twin, at: Array, members: int, seed: int) -> dict
     from models.posterior.sampler import Preset
 
     prior, model = load(setup.prior), twin.model
-    every = round(model.tseq.dto / prior.spacing)
-    seen = np.arange(setup.window - 1, -1, -every)[::-1].copy()  # states that are observed
+    seen = observed(setup, twin)
     which = np.flatnonzero(model.Obs(0).linear(None).any(0))  # components
     spread = prior.std.repeat_interleave(prior.shape[2]).numpy()
     centre = prior.mean.repeat_interleave(prior.shape[2]).numpy()
@@ -234,42 +209,9 @@ def serein(setup: Setup, twin: Twin, at: Array, members: int, seed: int) -> dict
     states = prior.restore(drawn[:, :, seen]).flatten(3).numpy()  # (B, members, seen, size)
     middle = len(seen) // 2
     return {
-        **_scores("filter", states[:, :, -1], twin.truth[at]),
-        **_scores("smoother", states[:, :, middle], twin.truth[at - back[middle]]),
+        **scores("filter", states[:, :, -1], twin.truth[at]),
+        **scores("smoother", states[:, :, middle], twin.truth[at - back[middle]]),
     }
-
-
-def _scores(name: str, ensemble: Array, truth: Array) -> dict[str, float]:
-    """RMSE as DAPPER's; spread / RMSE of root mean squares, corrected for the number of members."""
-    from models.verification.calibration import spread_skill
-
-    error = ((ensemble.mean(1) - truth) ** 2).mean(-1)
-    return {
-        f"{name} rmse": float(np.sqrt(error).mean()),
-        f"{name} spread / rmse": spread_skill(ensemble.swapaxes(0, 1), truth),
-    }
-
-
-def dapper(
-    twin: Twin, call: tuple[str, tuple[Any, ...], dict[str, Any]], at: Array, spin_up: int, seed: int
-) -> dict[str, float]:
-    """Scores of one of DAPPER's methods, at the times `at` and at all after the spin-up."""
-    begin = time.monotonic()
-    with quiet():
-        import dapper.da_methods
-        from dapper.tools.seeding import set_seed
-
-        name, arguments, settings = call
-        method = getattr(dapper.da_methods, name)(*arguments, **settings)
-        set_seed(seed + 1000)
-        method.assimilate(twin.model, *twin.record, liveplots=False)
-    out = {}
-    for key, part in (("filter", "a"), ("smoother", "s")):
-        errors = getattr(method.stats.err.rms, part, None)
-        if errors is not None and np.isfinite(errors[at]).all():
-            out[f"{key} rmse"] = float(errors[at].mean())
-            out[f"{key} rmse, all times"] = float(errors[spin_up:].mean())
-    return {**out, "seconds": round(time.monotonic() - begin, 1)}
 
 
 def judge(name: str, rows: Sequence[dict[str, Any]]) -> list[Criterion]:

@@ -64,7 +64,7 @@ def assimilate(
     out = []
     rows = values.repeat_interleave(members, dim=0)
     for number, part in enumerate(rows.split(batch)):
-        posterior = window.posterior(part, preset.particles)
+        posterior = window.posterior(part)
         out.append(sample(posterior, preset, SeededNoise(seed * 100_003 + number, len(part))))
     return torch.cat(out).unflatten(0, (len(values), members))
 
@@ -95,15 +95,15 @@ class Window:
         denoiser = prior.denoiser(network.window, network.pace)
         return cls(denoiser, climatology, jacobian, network.error.double())
 
-    def posterior(self, rows: Tensor, particles: int = 1) -> Posterior:
-        """Of windows that differ in y, `rows` (N, p), `particles` of each in turn."""
-        y, look = rows.repeat_interleave(particles, dim=0).double(), self.jacobian.float()
+    def posterior(self, rows: Tensor) -> Posterior:
+        """Of windows that differ in y, `rows` (N, p)."""
+        y, look = rows.double(), self.jacobian.float()
 
         def denoise(z: Tensor, sigma: float) -> Tensor:
             return self.denoiser(z, z.new_full((len(z),), sigma), z.new_zeros(z.shape[:2]))
 
         def depart(z: Tensor) -> Tensor:
-            return z.flatten(1) @ look.T - y.to(z)
+            return z.flatten(1) @ look.T - y.to(z).repeat_interleave(len(z) // len(y), dim=0)
 
         zero = torch.zeros(len(self.error), dtype=torch.float64)
         seen = LinearObservations(zero, self.error, -y, self.climatology, self.jacobian)

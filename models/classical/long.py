@@ -56,16 +56,13 @@ def trajectories(
 
     Arguments:
         states: 1 + a multiple of 2^pace, of which at most `window` are anchors.
-        preset: with one particle.
         window: states sampled together. A network does worse in much shorter ones than it was trained on,
             so it does with few anchors, too.
         pace: of the anchors, the longest time step that the network has learned or a shorter one.
 
     Raises:
-        ValueError: `states`, `window` and `pace` do not fit together; more than one particle.
+        ValueError: `states`, `window` and `pace` do not fit together.
     """
-    if preset.particles > 1:
-        raise ValueError("long trajectories are sampled with one particle")
     number = 0
 
     def draw(times: Tensor, known: Known | None) -> Tensor:

@@ -23,4 +23,13 @@ def trajectories(number: int, states: int, spacing: float, generator: torch.Gene
     return runge_kutta.trajectory(tendency, start, states, spacing, DT)
 
 
+def near_saddle(z: Tensor) -> Tensor:
+    """Minus the least height in windows (..., L, 3, 1, 1) of standardised states, (...).
+
+    Only past the saddle in the origin a trajectory comes so low. What passes there is seldom seen, and small
+    differences decide on which side and how far out it goes on.
+    """
+    return -z[..., 2, 0, 0].amin(-1)
+
+
 SPIN_UP = 40.0  # long enough to forget where it started

@@ -29,6 +29,8 @@ class Problem:
         amplitude: of the last channel, where that is a parameter (`models.prior.parameter`); 0 otherwise.
         wave: of a force, how many along the rows (`models.prior.unet` is told); 0: there is no force.
         vary: a random symmetry of the dynamics, besides shifts along the last axis.
+        rare: of windows (..., L, K, h, w) how rare they are, (...); below a noise level half of the windows
+            trained on are chosen among the rare ones.
         mean: of the pool, (K, h, 1), where it differs between rows.
         every: steps between validations.
         held_out: trajectories of the pool that only validate.
@@ -52,6 +54,7 @@ class Problem:
     amplitude: float = 0.0
     wave: int = 0
     vary: Vary | None = None
+    rare: Callable[[Tensor], Tensor] | None = None
     mean: Callable[[Tensor], Tensor] | None = None
     every: int = 250
     held_out: int = 0
@@ -94,10 +97,11 @@ PROBLEMS = {
         blocks=5,
         kernel=(5, 1),
         pool=(512, 2000),
-        steps=26000,
+        steps=40000,
         batch=64,
         learning_rate=2e-3,
-        sigma=(0.01, 5.0),
+        sigma=(0.003, 5.0),
+        rare=lorenz63.near_saddle,
     ),
     "lorenz96": Problem(
         simulate=lorenz96.trajectories,

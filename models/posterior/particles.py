@@ -8,8 +8,9 @@ diffusion sampler; Wu et al. 2023),
 
 with p the unguided and q the guided step, and L a guess at the likelihood, v being the guidance's solution of
 (R + J V J^T) v = d. With many particles none of these matters: what is sampled tends to the posterior itself.
-Particles whose weights are uneven are resampled within their member, and in the end one of each member is
-drawn. Members know nothing of each other, so each is reproducible alone.
+Particles whose weights are uneven are resampled within their member, and at the last of the levels given one
+of each member is drawn, with which the sampler goes on. Members know nothing of each other, so each is
+reproducible alone.
 """
 
 import math
@@ -19,8 +20,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from models.posterior.guidance import Guidance, check_finite
-from models.posterior.noise import OBSERVATIONS, START, Noise
+from models.posterior.guidance import Guidance, Guided, check_finite
+from models.posterior.noise import OBSERVATIONS, Noise
 from models.posterior.posterior import Posterior
 
 APART = 1_000_000_000  # between the noise levels of a member's particles
@@ -28,48 +29,56 @@ RESAMPLE = 500_000_000  # the noise levels of resampling begin here
 
 
 @dataclass(frozen=True, eq=False)
-class ParticleNoise:
-    """Noise for K = `count` particles of every member, in the order of members."""
+class Shifted:
+    """Noise with the numbers of levels that are `by` higher."""
 
     noise: Noise
-    count: int
+    by: int
 
     def states(self, level: int, shape: Sequence[int]) -> Tensor:
-        """(N K, *shape)."""
-        each = [self.noise.states(level + APART * k, shape) for k in range(self.count)]
-        return torch.stack(each, 1).flatten(0, 1)
+        """(N, *shape)."""
+        return self.noise.states(level + self.by, shape)
 
     def errors(self, count: int, level: int = OBSERVATIONS) -> Tensor:
-        """(N K, count)."""
-        each = [self.noise.errors(count, level + APART * k) for k in range(self.count)]
-        return torch.stack(each, 1).flatten(0, 1)
-
-    def uniform(self, level: int) -> Tensor:
-        """One number in (0, 1) per member, (N, 1), float64."""
-        return torch.special.ndtr(self.noise.errors(1, RESAMPLE + level).double())
+        """(N, count)."""
+        return self.noise.errors(count, level + self.by)
 
 
-def sample_particles(
+@dataclass(frozen=True, eq=False)
+class Chosen:
+    """One particle of every member, at the last of the levels given.
+
+    Attributes:
+        z: noisy windows, (N, *shape).
+        weights: v of the guidance there, (N, p); None without observations.
+        last: D at the level before, and the step in log sigma from there; None if there was none.
+    """
+
+    z: Tensor
+    weights: Tensor | None
+    last: tuple[Tensor, float] | None
+
+
+def choose(
     posterior: Posterior,
     levels: Sequence[float],
     count: int,
     noise: Noise,
     guidance: Guidance,
-    told: Callable[[int, float | None, float | None], None],
-) -> Tensor:
-    """Posterior samples (N, *shape), one per member of `noise`, of `count` particles each.
+    told: Callable[[int, Guided], None],
+) -> Chosen:
+    """One of `count` particles for each member of `noise`.
 
     Arguments:
         levels: noise levels, descending.
-        told: called after each with its number, chi2 and residual (as in `Guided`).
+        told: called after each but the last, with its number and what was believed there.
 
     Raises:
         FloatingPointError: the iteration diverged; names the level.
         ValueError: no levels.
     """
-    each, seen, shape = ParticleNoise(noise, count), posterior.gaussian, posterior.mean.shape
-    z = seen.draw(posterior.mean, each.states(START, shape), each.errors(seen.random_numbers))
-    z = z + levels[0] * each.states(0, shape)
+    each, shape = [Shifted(noise, APART * k) for k in range(count)], posterior.mean.shape
+    z = torch.stack([posterior.start(n, levels[0]) for n in each], 1).flatten(0, 1)
     log = torch.zeros(len(z) // count, count, dtype=torch.float64)
     change, before = torch.zeros_like(log), torch.zeros_like(log)
     weights: Tensor | None = None
@@ -81,10 +90,13 @@ def sample_particles(
             likelihood = -0.5 * (guided.misfit * guided.weights).sum(-1).double().reshape(log.shape)
             log = log + change + likelihood - (before if i else likelihood)
             before = likelihood
-        told(i, guided.chi2, guided.residual)
+        uniform = torch.special.ndtr(noise.errors(1, RESAMPLE + i).double())  # in (0, 1), (N, 1)
         if i + 1 == len(levels):
-            return guided.mean[_drawn(log, each.uniform(i))]
-        kept, log = _resampled(log, each.uniform(i))
+            one = _drawn(log, uniform)
+            v = None if guided.weights is None else guided.weights[one]
+            return Chosen(z[one], v, None if last is None else (last[0][one], last[2]))
+        told(i, guided)
+        kept, log = _resampled(log, uniform)
         z, mean, free, before = z[kept], guided.mean[kept], guided.unguided[kept], before.flatten()[kept]
         before, weights = before.reshape(log.shape), None if guided.weights is None else guided.weights[kept]
         h, next_sigma = math.log(sigma / levels[i + 1]), levels[i + 1]
@@ -93,7 +105,7 @@ def sample_particles(
             r = h / (2 * last[2])
             q, p = mean + r * (mean - last[0][kept]), free + r * (free - last[1][kept])
         share, variance = 1 - math.exp(-2 * h), next_sigma**2 * (1 - math.exp(-2 * h))
-        step = math.sqrt(variance) * each.states(i + 1, shape)
+        step = math.sqrt(variance) * torch.stack([n.states(i + 1, shape) for n in each], 1).flatten(0, 1)
         # |z' - E_q|^2 - |z' - E_p|^2, with z' = E_q + step
         apart = (share * (q - p)).flatten(1).double()
         change = -((2 * step.flatten(1) + apart) * apart).sum(1).reshape(log.shape) / (2 * variance)

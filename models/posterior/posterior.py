@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from torch import Tensor
 
 from models.posterior.gaussian import GaussianObservations
+from models.posterior.noise import START, Noise
 
 
 @dataclass(frozen=True, eq=False)
@@ -14,7 +15,8 @@ class Posterior:
 
     Attributes:
         denoiser: D, (z (N, *shape), sigma) -> E[z_0 | z_0 + sigma n = z] of the same shape; differentiable.
-        observe: H(Dec(z)), (N, *shape) -> (N, p); differentiable.
+        observe: H(Dec(z)), (N, *shape) -> (N, p); differentiable. N is the number of members times that of
+            their particles, those of a member in turn.
         gaussian: y, R, and the same observations of the Climatology, linearised.
         mean: m, of the Climatology, (*shape).
     """
@@ -23,3 +25,9 @@ class Posterior:
     observe: Callable[[Tensor], Tensor]
     gaussian: GaussianObservations
     mean: Tensor
+
+    def start(self, noise: Noise, sigma: float) -> Tensor:
+        """Draws of the Gaussian posterior with noise of level sigma, (N, *shape)."""
+        seen, shape = self.gaussian, self.mean.shape
+        drawn = seen.draw(self.mean, noise.states(START, shape), noise.errors(seen.random_numbers))
+        return drawn + sigma * noise.states(0, shape)

@@ -24,8 +24,8 @@ import torch
 from torch import Tensor
 
 from models.posterior.guidance import GaussianSolve, Guidance, Guided, MomentMatching, check_finite
-from models.posterior.noise import START, Noise
-from models.posterior.particles import sample_particles
+from models.posterior.noise import Noise
+from models.posterior.particles import choose
 from models.posterior.posterior import Posterior
 
 PER_LEVEL = 1000  # noise numbers set apart for the corrections of a level
@@ -44,6 +44,7 @@ class Preset:
         corrections, delta: Langevin steps per level, and their size, between 0 and 1.
         particles: of each member; more than one makes the sampler right where moment matching is not, at so
             many times the cost (`models.posterior.particles`; always the SDE, without corrections).
+        alone: noise level below which every member goes on with one of its particles.
     """
 
     steps: int
@@ -54,6 +55,7 @@ class Preset:
     warm: bool = False
     corrections: int = 0
     particles: int = 1
+    alone: float = 0.0
     ahead: float = 1.0
     delta: float = 0.3
 
@@ -118,15 +120,11 @@ def sample(
     Raises:
         FloatingPointError: the iteration diverged; names the level.
     """
-    guide, levels = guidance or preset.guidance, preset.levels
-    if preset.particles > 1:
-
-        def told(i: int, chi2: float | None, residual: float | None) -> None:
-            progress(Progress(i + 1, len(levels), levels[i], chi2, residual))
-
-        return sample_particles(posterior, levels, preset.particles, noise, guide, told)
-    seen, shape = posterior.gaussian, posterior.mean.shape
+    guide, levels, shape = guidance or preset.guidance, preset.levels, posterior.mean.shape
     weights: Tensor | None = None
+
+    def told(i: int, guided: Guided) -> None:
+        progress(Progress(i + 1, len(levels), levels[i], guided.chi2, guided.residual))
 
     def step(z: Tensor, i: int) -> Guided:
         nonlocal weights
@@ -135,25 +133,29 @@ def sample(
         weights = guided.weights
         return guided
 
-    start = seen.draw(posterior.mean, noise.states(START, shape), noise.errors(seen.random_numbers))
-    z = start + levels[0] * noise.states(0, shape)
-    last: tuple[Tensor, float] | None = None
-    for i, sigma in enumerate(levels):
+    first, last = 0, None
+    if preset.particles > 1:
+        first = max(sum(sigma >= preset.alone for sigma in levels), 1) - 1
+        chosen = choose(posterior, levels[: first + 1], preset.particles, noise, guide, told)
+        z, weights, last = chosen.z, chosen.weights, chosen.last
+    else:
+        z = posterior.start(noise, levels[0])
+    for i in range(first, len(levels)):
         final = i + 1 == len(levels)
         guided, delta = step(z, i), preset.delta
         for k in range(0 if final else preset.corrections):
             n = noise.states(PER_LEVEL * (i + 1) + k, shape)
-            z = z + delta * (guided.mean - z) + math.sqrt(2 * delta - delta**2) * sigma * n
+            z = z + delta * (guided.mean - z) + math.sqrt(2 * delta - delta**2) * levels[i] * n
             guided = step(z, i)
         if final:
             z = guided.mean
         else:
-            h = math.log(sigma / levels[i + 1])
+            h = math.log(levels[i] / levels[i + 1])
             ahead = guided.mean if last is None else guided.mean + h / (2 * last[1]) * (guided.mean - last[0])
             keep = math.exp(-2 * h if preset.stochastic else -h)
             z = keep * z + (1 - keep) * ahead
             if preset.stochastic:
                 z = z + levels[i + 1] * math.sqrt(1 - keep) * noise.states(i + 1, shape)
             last = (guided.mean, h)
-        progress(Progress(i + 1, len(levels), sigma, guided.chi2, guided.residual))
+        told(i, guided)
     return z

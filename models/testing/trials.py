@@ -37,10 +37,13 @@ def exact(
 def sampled(oracle: LinearOracle, values: Tensor, members: int, preset: Preset, seed: int) -> Tensor:
     """The same by the sampler."""
     one, rows = oracle.posterior(), values.repeat_interleave(members, dim=0)
-    y = rows.repeat_interleave(preset.particles, dim=0)
     zero = torch.zeros(values.shape[1], dtype=torch.float64)
-    seen = LinearObservations(zero, oracle.error, -y, oracle.climatology, oracle.jacobian)
-    posterior = Posterior(one.denoiser, lambda z: one.observe(z) - y.to(z), seen, one.mean)
+    seen = LinearObservations(zero, oracle.error, -rows, oracle.climatology, oracle.jacobian)
+
+    def depart(z: Tensor) -> Tensor:
+        return one.observe(z) - rows.to(z).repeat_interleave(len(z) // len(rows), dim=0)
+
+    posterior = Posterior(one.denoiser, depart, seen, one.mean)
     drawn = sample(posterior, preset, SeededNoise(seed, len(rows)))
     return drawn.flatten(1).double().unflatten(0, (len(values), members))
 

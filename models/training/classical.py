@@ -5,6 +5,7 @@ the circle. The training resumes (see `models.training.loop`).
 """
 
 import dataclasses
+import math
 import sys
 from pathlib import Path
 
@@ -24,6 +25,8 @@ from models.training.loop import Report, train
 VALIDATION = 256  # windows
 VALUES = 2**20  # in them, at most
 PARAMETER_WEIGHT = 0.2  # of the loss of a parameter beside that of all the states
+NEAR = 0.1  # noise level below which a denoiser does not depend on how often what is near occurs
+CROWD = 16  # windows of which the rarest is taken
 LAGS = 64  # of the autocovariance: the longest window, at the longest time step
 
 
@@ -67,6 +70,10 @@ def train_classical(problem: Problem, folder: Path, report: Report = lambda row:
         pace = int(torch.randint(problem.paces, (), generator=generator)) if problem.paces > 1 else 0
         clean = _windows(z, problem, problem.batch, generator, pace)
         sigma = torch.empty(problem.batch).uniform_(low, high, generator=generator).exp()
+        if problem.rare is not None:
+            half = problem.batch // 2
+            clean[:half] = _rarest(z, problem, half, generator, pace)
+            sigma[:half] = torch.empty(half).uniform_(low, math.log(NEAR), generator=generator).exp()
         with torch.autocast("cpu", torch.bfloat16, enabled=HALF and done < problem.half_steps):
             return _loss(module, clean, sigma, generator, gaussians[pace], pace).mean()
 
@@ -119,6 +126,13 @@ def _windows(z: Tensor, problem: Problem, number: int, generator: torch.Generato
     shift = int(torch.randint(z.shape[-1], (), generator=generator))
     out = out.roll(shift, dims=-1)
     return out if problem.vary is None else problem.vary(out, generator)
+
+
+def _rarest(z: Tensor, problem: Problem, number: int, generator: torch.Generator, pace: int) -> Tensor:
+    """Windows (number, L, K, h, w), each the rarest of `CROWD`."""
+    assert problem.rare is not None  # noqa: S101, for the type checker
+    crowd = _windows(z, problem, CROWD * number, generator, pace).unflatten(0, (CROWD, number))
+    return crowd[problem.rare(crowd).argmax(0), torch.arange(number)]
 
 
 def _loss(

@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from app.cli import app
-from app.scoreboard import lorenz
+from app.scoreboard import lorenz, lorenz_peers
 
 pytest.importorskip("dapper", reason="extra `peers` is not installed")
 
@@ -32,7 +32,7 @@ def test_the_truth_is_what_our_own_model_makes_of_its_start() -> None:
         ("Lorenz63.sakov2012", lorenz63.tendency),
         ("Lorenz96.sakov2008", lorenz96.tendency),
     ):
-        twin = lorenz.simulate(module, seed=1, cycles=8)
+        twin = lorenz_peers.simulate(module, seed=1, cycles=8)
         states = twin.record[0]
         own = runge_kutta.trajectory(
             tendency, torch.from_numpy(states[:1]), 9, twin.model.tseq.dt, twin.model.tseq.dt
@@ -41,7 +41,7 @@ def test_the_truth_is_what_our_own_model_makes_of_its_start() -> None:
 
 
 def test_the_same_seed_gives_the_same_twin_and_another_one_does_not() -> None:
-    a, b, c = (lorenz.simulate("Lorenz63.sakov2012", seed, 4) for seed in (1, 1, 2))
+    a, b, c = (lorenz_peers.simulate("Lorenz63.sakov2012", seed, 4) for seed in (1, 1, 2))
     np.testing.assert_array_equal(a.observations, b.observations)
     assert not np.array_equal(a.truth, c.truth)
     assert a.truth.shape == a.observations.shape == (5, 3)
@@ -51,7 +51,7 @@ def test_errors_are_the_root_over_the_state_averaged_over_times() -> None:
     truth = np.zeros((2, 4))
     ensemble = np.stack([np.full((2, 4), 1.0), np.full((2, 4), 3.0)], axis=1)
     ensemble[1] *= 2
-    scores = lorenz._scores("filter", ensemble, truth)
+    scores = lorenz_peers.scores("filter", ensemble, truth)
     assert scores["filter rmse"] == pytest.approx((2 + 4) / 2)
     variance = np.mean([2.0, 8.0]) * 3 / 2
     assert scores["filter spread / rmse"] == pytest.approx(np.sqrt(variance / np.mean([4, 16])))
@@ -62,3 +62,11 @@ def test_claims_are_judged_on_the_mean_over_seeds() -> None:
     accuracy, spread = lorenz.judge("lorenz96", rows)
     assert accuracy.holds and accuracy.value == pytest.approx(0.24)
     assert not spread.holds
+
+
+def test_what_saw_the_same_observations_and_knows_the_model_is_no_worse() -> None:
+    twin = lorenz_peers.simulate("Lorenz63.sakov2012", seed=1, cycles=80)
+    at = lorenz.analysis_times(lorenz.SETUPS["lorenz63"], len(twin.truth), 4)
+    few, many = (lorenz_peers.exact(twin, at, states, seed=1) for states in (2, 12))
+    assert many["filter rmse"] < few["filter rmse"] < 1.6
+    assert many["smoother rmse"] < few["smoother rmse"]

@@ -8,6 +8,7 @@ import torch
 
 from models.posterior.noise import CounterNoise
 from models.posterior.sampler import Preset, sample
+from models.testing.counted import counted
 from models.testing.linear import ring
 from models.testing.mixture import MixtureOracle, mixture
 
@@ -35,6 +36,15 @@ def test_more_particles_bring_the_weights_of_modes_to_the_exact_ones(oracle: Mix
     plain, corrected = distance(oracle, 1), distance(oracle, 8)
     assert plain > 0.08
     assert corrected < 0.04
+
+
+def test_below_a_noise_level_a_member_goes_on_with_one_particle(oracle: MixtureOracle) -> None:
+    posterior, cost = counted(oracle.posterior(), 5)
+    one = dataclasses.replace(preset(4), alone=0.5, corrections=1)
+    sample(posterior, one, noise(range(5)))
+    above = sum(sigma >= 0.5 for sigma in one.levels)
+    assert 0 < above < one.steps
+    assert cost.forward == 4 * above + 2 * (one.steps - above) + 1  # at the level of the change both are
 
 
 def test_a_member_alone_is_the_member_of_a_batch(oracle: MixtureOracle) -> None:

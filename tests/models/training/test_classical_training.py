@@ -26,6 +26,18 @@ def test_a_prior_is_trained_and_can_be_loaded(tmp_path, monkeypatch):
     torch.testing.assert_close(a, b)
 
 
+def test_windows_that_pass_the_saddle_are_chosen_among_many():
+    problem = dataclasses.replace(PROBLEMS["lorenz63"], window=16)
+    generator = torch.Generator().manual_seed(3)
+    z = problem.trajectories(8, 200, generator)
+    z = (z - z.mean((0, 1))) / z.std((0, 1))
+    lowest = [
+        choose(z, problem, 64, generator, 0)[..., 2, 0, 0].amin(1).mean()
+        for choose in (classical._windows, classical._rarest)
+    ]
+    assert lowest[1] < lowest[0] - 0.4
+
+
 def test_bundled_priors_are_those_of_the_problems():
     for name, problem in PROBLEMS.items():
         prior = load(name)

@@ -1,0 +1,84 @@
+r"""Oracle: trajectories of a system that is known exactly, all of whose states are observed.
+
+A trajectory is its first state x, so the posterior is one of few numbers, however long the window:
+
+    p(x | y) ~ prod_k N(y_k; M^k x, R),    M the model from one observation time to the next.
+
+It is sampled one observation after the other (iterated batch importance sampling; Chopin 2002): starts are
+weighed by the new observation and resampled, then moved by Metropolis steps that leave the posterior of all
+observations so far as it is. Before the first observation nothing is known; that x lies on an attractor is
+forgotten by a dissipative system within a few observation times, in which it approaches that anyway.
+"""
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+
+Model = Callable[[Tensor], Tensor]
+MOVES = (1.4, 0.5, 0.15)  # sizes of the Metropolis steps after each observation, in the starts' own spread
+LEAST = 1e-12  # of a covariance, relative to its largest variance, so that it can be factorised
+
+
+def posterior_trajectories(
+    model: Model, values: Tensor, error: float, count: int, generator: torch.Generator
+) -> Tensor:
+    """States at the observation times, (B, count, n, d), float64, of B windows apart from each other.
+
+    Arguments:
+        model: M, (..., d) -> (..., d).
+        values: y, (B, n, d).
+        error: standard deviation of each of them.
+        count: of starts that each posterior is made of.
+    """
+    y = values.double()[:, None] / error
+    white = torch.randn(len(y), count, y.shape[-1], generator=generator, dtype=torch.float64)
+    path = values.double()[:, None, None, 0] + error * white[:, :, None]
+    fit = _fit(path, y, error)
+    for k in range(1, y.shape[2]):
+        path = torch.cat([path, model(path[:, :, -1:])], dim=2)
+        better = _fit(path, y, error)
+        path, fit = _resampled(better - fit, path, better, generator)
+        for size in MOVES:
+            path, fit = _moved(model, size, path, fit, y, error, generator)
+        assert path.shape[2] == k + 1  # noqa: S101, a step for every observation
+    return path
+
+
+def _fit(path: Tensor, y: Tensor, error: float) -> Tensor:
+    """Log likelihood of the observations along paths (B, N, k, d), (B, N); none where the model blew up."""
+    misfit = path / error - y[:, :, : path.shape[2]]
+    return -0.5 * misfit.square().sum((-1, -2)).nan_to_num(nan=torch.inf)
+
+
+def _resampled(log: Tensor, path: Tensor, fit: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Paths in proportion to exp(log) (B, N), systematically (Kitagawa 1996)."""
+    count = log.shape[1]
+    shift = torch.rand(len(log), 1, generator=generator, dtype=torch.float64)
+    points = (torch.arange(count) + shift) / count
+    kept = torch.searchsorted(torch.softmax(log, 1).cumsum(1), points).clamp_max(count - 1)
+    return path.gather(1, kept[..., None, None].expand(-1, -1, *path.shape[2:])), fit.gather(1, kept)
+
+
+def _moved(
+    model: Model, size: float, path: Tensor, fit: Tensor, y: Tensor, error: float, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
+    """A Metropolis step of `size` times the starts' spread."""
+    start = path[:, :, 0]
+    apart = start - start.mean(1, keepdim=True)
+    covariance = apart.mT @ apart / apart.shape[1]
+    largest = covariance.diagonal(dim1=1, dim2=2).amax(1)[:, None, None]
+    factor = torch.linalg.cholesky(covariance + LEAST * largest * torch.eye(start.shape[2]).double())
+    white = torch.randn(start.shape, generator=generator, dtype=torch.float64)
+    other = follow(model, start + size * white @ factor.mT, path.shape[2])
+    better = _fit(other, y, error)
+    taken = torch.rand(fit.shape, generator=generator, dtype=torch.float64).log() < better - fit
+    return torch.where(taken[..., None, None], other, path), torch.where(taken, better, fit)
+
+
+def follow(model: Model, start: Tensor, states: int) -> Tensor:
+    """Trajectories (..., states, d) of starts (..., d)."""
+    path: Sequence[Tensor] = [start]
+    while len(path) < states:
+        path = [*path, model(path[-1])]
+    return torch.stack(list(path), dim=-2)
