@@ -5,9 +5,9 @@ denoiser has learned.
 
     fast      20 evaluations, 39 vector-Jacobian products (the ODE). Exact on Gaussian problems to a twentieth
               of the posterior's spread; of several modes, a third of the weight may be wrong.
-    balanced  40 levels of the SDE; 10 particles down to sigma 0.3, then one and two corrections: 261
+    balanced  44 levels of the SDE; 10 particles down to sigma 0.3, then one and two corrections: 273
               evaluations. Weights of modes to a few per cent.
-    careful   48 levels of the SDE; 16 particles, then one and three corrections: 481 evaluations. Within
+    careful   52 levels of the SDE; 16 particles, then one and three corrections: 497 evaluations. Within
               Monte-Carlo error.
 """
 
@@ -15,6 +15,6 @@ from models.posterior.sampler import Preset
 
 PRESETS = {
     "fast": Preset(20, 20.0, 0.005, stochastic=False, iterations=1, warm=True),
-    "balanced": Preset(40, 20.0, 0.005, True, 1, warm=True, particles=10, alone=0.3, corrections=2),
-    "careful": Preset(48, 20.0, 0.004, True, 2, warm=True, particles=16, alone=0.3, corrections=3),
+    "balanced": Preset(44, 20.0, 0.0021, True, 1, warm=True, particles=10, alone=0.3, corrections=2),
+    "careful": Preset(52, 20.0, 0.0019, True, 2, warm=True, particles=16, alone=0.3, corrections=3),
 }

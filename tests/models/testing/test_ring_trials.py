@@ -37,7 +37,7 @@ def test_the_sampler_passes_where_its_levels_go_below_the_errors() -> None:
         compared = trials.compared(oracle, truth, values, drawn)
         return calibration(compared, np.random.default_rng(0))["functions"]
 
-    fine = found(0.005)
+    fine = found(PRESETS["balanced"].sigma_stop)
     assert min(f["p"] for f in fine.values()) > 0.01 / len(fine)
     coarse = found(0.03)  # stations err by 0.01: what is left unknown at the last level is not drawn
     assert coarse["observed"]["spread"] < 0.6
