@@ -114,17 +114,21 @@ def choose(
     raise ValueError("a sampler needs at least one noise level")
 
 
+def systematic(log: Tensor, uniform: Tensor) -> Tensor:
+    """Particles in proportion to exp(log) (N, K), by one number in (0, 1) each, (N, K) (Kitagawa 1996)."""
+    count = log.shape[1]
+    points = (torch.arange(count) + uniform) / count
+    return torch.searchsorted(torch.softmax(log, 1).cumsum(1), points).clamp_max(count - 1)
+
+
 def _resampled(log: Tensor, uniform: Tensor) -> tuple[Tensor, Tensor]:
     """Which particles go on (N K,), and with what log weights (N, K).
 
-    Systematic resampling (Kitagawa 1996) of the members of which less than half the particles count.
+    Members of which less than half the particles count are resampled.
     """
     members, count = log.shape
-    weight = torch.softmax(log, 1)
-    poor = 1 / weight.square().sum(1, keepdim=True) < count / 2
-    points = (torch.arange(count) + uniform) / count
-    chosen = torch.searchsorted(weight.cumsum(1), points).clamp_max(count - 1)
-    chosen = torch.where(poor, chosen, torch.arange(count))
+    poor = 1 / torch.softmax(log, 1).square().sum(1, keepdim=True) < count / 2
+    chosen = torch.where(poor, systematic(log, uniform), torch.arange(count))
     return (chosen + count * torch.arange(members)[:, None]).flatten(), torch.where(poor, 0.0, log)
 
 

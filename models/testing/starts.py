@@ -10,10 +10,12 @@ observations so far as it is. Before the first observation nothing is known; tha
 forgotten by a dissipative system within a few observation times, in which it approaches that anyway.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
+
+from models.posterior.particles import systematic
 
 Model = Callable[[Tensor], Tensor]
 MOVES = (1.4, 0.5, 0.15)  # sizes of the Metropolis steps after each observation, in the starts' own spread
@@ -35,13 +37,12 @@ def posterior_trajectories(
     white = torch.randn(len(y), count, y.shape[-1], generator=generator, dtype=torch.float64)
     path = values.double()[:, None, None, 0] + error * white[:, :, None]
     fit = _fit(path, y, error)
-    for k in range(1, y.shape[2]):
+    for _ in range(1, y.shape[2]):
         path = torch.cat([path, model(path[:, :, -1:])], dim=2)
         better = _fit(path, y, error)
         path, fit = _resampled(better - fit, path, better, generator)
         for size in MOVES:
             path, fit = _moved(model, size, path, fit, y, error, generator)
-        assert path.shape[2] == k + 1  # noqa: S101, a step for every observation
     return path
 
 
@@ -52,11 +53,8 @@ def _fit(path: Tensor, y: Tensor, error: float) -> Tensor:
 
 
 def _resampled(log: Tensor, path: Tensor, fit: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-    """Paths in proportion to exp(log) (B, N), systematically (Kitagawa 1996)."""
-    count = log.shape[1]
-    shift = torch.rand(len(log), 1, generator=generator, dtype=torch.float64)
-    points = (torch.arange(count) + shift) / count
-    kept = torch.searchsorted(torch.softmax(log, 1).cumsum(1), points).clamp_max(count - 1)
+    """Paths in proportion to exp(log) (B, N)."""
+    kept = systematic(log, torch.rand(len(log), 1, generator=generator, dtype=torch.float64))
     return path.gather(1, kept[..., None, None].expand(-1, -1, *path.shape[2:])), fit.gather(1, kept)
 
 
@@ -78,7 +76,7 @@ def _moved(
 
 def follow(model: Model, start: Tensor, states: int) -> Tensor:
     """Trajectories (..., states, d) of starts (..., d)."""
-    path: Sequence[Tensor] = [start]
+    path = [start]
     while len(path) < states:
-        path = [*path, model(path[-1])]
-    return torch.stack(list(path), dim=-2)
+        path.append(model(path[-1]))
+    return torch.stack(path, dim=-2)
