@@ -8,6 +8,9 @@ It is sampled one observation after the other (iterated batch importance samplin
 weighed by the new observation and resampled, then moved by Metropolis steps that leave the posterior of all
 observations so far as it is. Before the first observation nothing is known; that x lies on an attractor is
 forgotten by a dissipative system within a few observation times, in which it approaches that anyway.
+
+Where chance leaves no start near the truth, what is left of them fits no later observation, and no small step
+leads back. That is seen in the fit, and such a window is sampled again, from more starts.
 """
 
 from collections.abc import Callable
@@ -19,7 +22,10 @@ from models.posterior.particles import systematic
 
 Model = Callable[[Tensor], Tensor]
 MOVES = (1.4, 0.5, 0.15)  # sizes of the Metropolis steps after each observation, in the starts' own spread
-LEAST = 1e-12  # of a covariance, relative to its largest variance, so that it can be factorised
+LOST = 6.0  # standard deviations of chi2 beyond which a fit is no chance
+AGAIN = 3  # times that windows are sampled again, each with
+MORE = 4  # times as many starts
+LEAST = 1e-12  # of a covariance, of its largest variance and that of an error, so that it can be factorised
 
 
 def posterior_trajectories(
@@ -32,7 +38,31 @@ def posterior_trajectories(
         values: y, (B, n, d).
         error: standard deviation of each of them.
         count: of starts that each posterior is made of.
+
+    Raises:
+        ArithmeticError: no trajectory was found that fits the observations of a window.
     """
+    paths = _attempt(model, values, error, count, generator)
+    for _ in range(AGAIN):
+        lost = _lost(paths, values, error)
+        if not lost.any():
+            return paths
+        paths[lost] = _attempt(model, values[lost], error, MORE * count, generator)[:, ::MORE]
+    if _lost(paths, values, error).any():
+        where = _lost(paths, values, error).nonzero()[:, 0].tolist()
+        raise ArithmeticError(f"no trajectories fit the observations of windows {where}: take more starts")
+    return paths
+
+
+def _lost(paths: Tensor, values: Tensor, error: float) -> Tensor:
+    """Windows (B,) whose trajectories (B, N, n, d) do not fit their observations."""
+    chi2 = -2 * _fit(paths, values.double()[:, None] / error, error).mean(1)
+    freedom = values[0].numel()
+    return chi2 > freedom + LOST * (2 * freedom) ** 0.5
+
+
+def _attempt(model: Model, values: Tensor, error: float, count: int, generator: torch.Generator) -> Tensor:
+    """Trajectories (B, count, n, d), of which a window's may all be lost."""
     y = values.double()[:, None] / error
     white = torch.randn(len(y), count, y.shape[-1], generator=generator, dtype=torch.float64)
     path = values.double()[:, None, None, 0] + error * white[:, :, None]
@@ -65,7 +95,7 @@ def _moved(
     start = path[:, :, 0]
     apart = start - start.mean(1, keepdim=True)
     covariance = apart.mT @ apart / apart.shape[1]
-    largest = covariance.diagonal(dim1=1, dim2=2).amax(1)[:, None, None]
+    largest = covariance.diagonal(dim1=1, dim2=2).amax(1)[:, None, None] + error**2
     factor = torch.linalg.cholesky(covariance + LEAST * largest * torch.eye(start.shape[2]).double())
     white = torch.randn(start.shape, generator=generator, dtype=torch.float64)
     other = follow(model, start + size * white @ factor.mT, path.shape[2])
