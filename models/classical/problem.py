@@ -31,6 +31,7 @@ class Problem:
         vary: a random symmetry of the dynamics, besides shifts along the last axis.
         rare: of windows (..., L, K, h, w) how rare they are, (...); below a noise level half of the windows
             trained on are chosen among the rare ones.
+        last: how much more the last states of a window count in the loss: it is they that a filter analyses.
         mean: of the pool, (K, h, 1), where it differs between rows.
         every: steps between validations.
         held_out: trajectories of the pool that only validate.
@@ -55,6 +56,7 @@ class Problem:
     wave: int = 0
     vary: Vary | None = None
     rare: Callable[[Tensor], Tensor] | None = None
+    last: float = 0.0
     mean: Callable[[Tensor], Tensor] | None = None
     every: int = 250
     held_out: int = 0
@@ -102,6 +104,7 @@ PROBLEMS = {
         learning_rate=2e-3,
         sigma=(0.003, 5.0),
         rare=lorenz63.near_saddle,
+        last=15.0,
     ),
     "lorenz96": Problem(
         simulate=lorenz96.trajectories,

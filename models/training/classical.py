@@ -27,6 +27,7 @@ VALUES = 2**20  # in them, at most
 PARAMETER_WEIGHT = 0.2  # of the loss of a parameter beside that of all the states
 NEAR = 0.1  # noise level below which a denoiser does not depend on how often what is near occurs
 CROWD = 16  # windows of which the rarest is taken
+FADE = 2.0  # states over which the weight of the last ones falls by a factor of e
 LAGS = 64  # of the autocovariance: the longest window, at the longest time step
 
 
@@ -75,7 +76,7 @@ def train_classical(problem: Problem, folder: Path, report: Report = lambda row:
             clean[:half] = _rarest(z, problem, half, generator, pace)
             sigma[:half] = torch.empty(half).uniform_(low, math.log(NEAR), generator=generator).exp()
         with torch.autocast("cpu", torch.bfloat16, enabled=HALF and done < problem.half_steps):
-            return _loss(module, clean, sigma, generator, gaussians[pace], pace).mean()
+            return _loss(module, clean, sigma, generator, gaussians[pace], pace, problem.last).mean()
 
     def validate(module: nn.Module) -> dict[str, float]:
         own, scores = torch.Generator().manual_seed(1), {}
@@ -142,6 +143,7 @@ def _loss(
     generator: torch.Generator,
     climatology: Climatology,
     pace: int = 0,
+    last: float = 0.0,
 ) -> Tensor:
     """Per window (N,), in units of what the Gaussian denoiser of the Climatology would expect."""
     assert isinstance(module, Denoiser)  # noqa: S101, for the type checker
@@ -153,7 +155,10 @@ def _loss(
     if isinstance(module, ParameterRemainderDenoiser):
         loss = relative_loss(denoised[:, :, :-1], clean[:, :, :-1], sigma, module.climatology)
     else:
-        loss = relative_loss(denoised, clean, sigma, climatology)
+        states = torch.arange(clean.shape[1])
+        weight = 1 + last * torch.exp((states - states[-1]) / FADE)
+        apart = (denoised - clean) * weight.sqrt()[:, None, None, None]
+        loss = relative_loss(apart, torch.zeros(()), sigma, climatology)
     if isinstance(module, WithParameter):
         loss = loss + PARAMETER_WEIGHT * module.parameter_loss(denoised, clean, sigma)
     return loss

@@ -6,6 +6,7 @@ import torch
 
 from models.classical.prior import load
 from models.classical.problem import PROBLEMS
+from models.prior.denoiser import Denoiser
 from models.training import classical
 
 
@@ -36,6 +37,30 @@ def test_windows_that_pass_the_saddle_are_chosen_among_many():
         for choose in (classical._windows, classical._rarest)
     ]
     assert lowest[1] < lowest[0] - 0.4
+
+
+class Wrong(Denoiser):
+    """Off by one in one state of a window of zeros."""
+
+    state = 0
+
+    def forward(self, z, sigma, season):
+        """As `Denoiser`."""
+        out = torch.zeros_like(z)
+        out[:, self.state] = 1
+        return out
+
+
+def test_an_error_in_the_last_state_counts_more():
+    prior = load("lorenz63")
+    gaussian = prior.climatology(32)
+    denoiser, losses = Wrong(gaussian, prior.network), []
+    for denoiser.state in (0, 29, 31):
+        generator = torch.Generator().manual_seed(1)
+        zeros, sigma = torch.zeros(2, *gaussian.shape), torch.full((2,), 0.1)
+        losses.append(classical._loss(denoiser, zeros, sigma, generator, gaussian, last=15.0)[0])
+    torch.testing.assert_close(losses[2] / losses[0], torch.tensor(16.0), rtol=1e-4, atol=0)
+    torch.testing.assert_close(losses[1] / losses[0], 1 + 15 * torch.tensor(-1.0).exp(), rtol=1e-4, atol=0)
 
 
 def test_bundled_priors_are_those_of_the_problems():
