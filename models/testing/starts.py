@@ -43,13 +43,13 @@ def posterior_trajectories(
         ArithmeticError: no trajectory was found that fits the observations of a window.
     """
     paths = _attempt(model, values, error, count, generator)
+    lost = _lost(paths, values, error)
     for _ in range(AGAIN):
-        lost = _lost(paths, values, error)
-        if not lost.any():
-            return paths
-        paths[lost] = _attempt(model, values[lost], error, MORE * count, generator)[:, ::MORE]
-    if _lost(paths, values, error).any():
-        where = _lost(paths, values, error).nonzero()[:, 0].tolist()
+        if lost.any():
+            paths[lost] = _attempt(model, values[lost], error, MORE * count, generator)[:, ::MORE]
+            lost = _lost(paths, values, error)
+    if lost.any():
+        where = lost.nonzero()[:, 0].tolist()
         raise ArithmeticError(f"no trajectories fit the observations of windows {where}: take more starts")
     return paths
 

@@ -145,20 +145,23 @@ def _loss(
     pace: int = 0,
     last: float = 0.0,
 ) -> Tensor:
-    """Per window (N,), in units of what the Gaussian denoiser of the Climatology would expect."""
+    """Per window (N,), in units of what the Gaussian denoiser of the Climatology would expect.
+
+    `last`: how much more the last state counts than those far from it (`Problem.last`).
+    """
     assert isinstance(module, Denoiser)  # noqa: S101, for the type checker
     if isinstance(module.network, ConvolutionalNetwork):
         module.network.pace = pace
     noise = torch.randn(clean.shape, generator=generator)
     season = torch.zeros(clean.shape[:2])
     denoised = module(clean + sigma[:, None, None, None, None] * noise, sigma, season)
+    states = torch.arange(clean.shape[1])
+    weight = 1 + last * torch.exp((states - states[-1]) / FADE)
+    apart, none = (denoised - clean) * weight.sqrt()[:, None, None, None], torch.zeros(())
     if isinstance(module, ParameterRemainderDenoiser):
-        loss = relative_loss(denoised[:, :, :-1], clean[:, :, :-1], sigma, module.climatology)
+        loss = relative_loss(apart[:, :, :-1], none, sigma, module.climatology)
     else:
-        states = torch.arange(clean.shape[1])
-        weight = 1 + last * torch.exp((states - states[-1]) / FADE)
-        apart = (denoised - clean) * weight.sqrt()[:, None, None, None]
-        loss = relative_loss(apart, torch.zeros(()), sigma, climatology)
+        loss = relative_loss(apart, none, sigma, climatology)
     if isinstance(module, WithParameter):
         loss = loss + PARAMETER_WEIGHT * module.parameter_loss(denoised, clean, sigma)
     return loss
