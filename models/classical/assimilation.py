@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from models.classical.prior import ClassicalPrior
-from models.posterior.gaussian import LinearObservations
 from models.posterior.noise import SeededNoise
 from models.posterior.posterior import Posterior
 from models.posterior.sampler import Preset, sample
@@ -97,14 +96,8 @@ class Window:
 
     def posterior(self, rows: Tensor) -> Posterior:
         """Of windows that differ in y, `rows` (N, p)."""
-        y, look = rows.double(), self.jacobian.float()
 
         def denoise(z: Tensor, sigma: float) -> Tensor:
             return self.denoiser(z, z.new_full((len(z),), sigma), z.new_zeros(z.shape[:2]))
 
-        def depart(z: Tensor) -> Tensor:
-            return z.flatten(1) @ look.T - y.to(z).repeat_interleave(len(z) // len(y), dim=0)
-
-        zero = torch.zeros(len(self.error), dtype=torch.float64)
-        seen = LinearObservations(zero, self.error, -y, self.climatology, self.jacobian)
-        return Posterior(denoise, depart, seen, torch.zeros(self.climatology.shape))
+        return Posterior.of_rows(denoise, rows.double(), self.error, self.jacobian, self.climatology)

@@ -127,10 +127,10 @@ class Denoiser(nn.Module):
         return mean + gaussian + climate.apply(lambda c: (s2 * c / (c + s2)).sqrt(), correction)
 
 
-def relative_loss(denoised: Tensor, clean: Tensor, sigma: Tensor, climatology: Climatology) -> Tensor:
-    """Squared error per window (N,) in units of the error the Gaussian denoiser expects at that sigma."""
+def relative_loss(error: Tensor, sigma: Tensor, climatology: Climatology) -> Tensor:
+    """Squared errors (N, L, K, h, w) per window (N,), in units of what the Gaussian denoiser expects."""
     s2 = sigma[:, None] ** 2
     size, rank = climatology.modes.shape[1], climatology.modes.shape[0]
     c, d = climatology.variances, climatology.floor
     expected = (c * s2 / (c + s2)).sum(-1) + (size - rank) * (d * s2 / (d + s2))[:, 0]
-    return (denoised - clean).flatten(1).square().sum(-1) / expected
+    return error.flatten(1).square().sum(-1) / expected

@@ -5,7 +5,6 @@ import dataclasses
 import torch
 from torch import Tensor
 
-from models.posterior.gaussian import LinearObservations
 from models.posterior.noise import SeededNoise
 from models.posterior.posterior import Posterior
 from models.posterior.sampler import Preset, sample
@@ -36,14 +35,8 @@ def exact(
 
 def sampled(oracle: LinearOracle, values: Tensor, members: int, preset: Preset, seed: int) -> Tensor:
     """The same by the sampler."""
-    one, rows = oracle.posterior(), values.repeat_interleave(members, dim=0)
-    zero = torch.zeros(values.shape[1], dtype=torch.float64)
-    seen = LinearObservations(zero, oracle.error, -rows, oracle.climatology, oracle.jacobian)
-
-    def depart(z: Tensor) -> Tensor:
-        return one.observe(z) - rows.to(z).repeat_interleave(len(z) // len(rows), dim=0)
-
-    posterior = Posterior(one.denoiser, depart, seen, one.mean)
+    rows, denoiser = values.repeat_interleave(members, dim=0), oracle.posterior().denoiser
+    posterior = Posterior.of_rows(denoiser, rows, oracle.error, oracle.jacobian, oracle.climatology)
     drawn = sample(posterior, preset, SeededNoise(seed, len(rows)))
     return drawn.flatten(1).double().unflatten(0, (len(values), members))
 

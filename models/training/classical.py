@@ -157,11 +157,11 @@ def _loss(
     denoised = module(clean + sigma[:, None, None, None, None] * noise, sigma, season)
     states = torch.arange(clean.shape[1])
     weight = 1 + last * torch.exp((states - states[-1]) / FADE)
-    apart, none = (denoised - clean) * weight.sqrt()[:, None, None, None], torch.zeros(())
+    error = (denoised - clean) * weight.sqrt()[:, None, None, None]
     if isinstance(module, ParameterRemainderDenoiser):
-        loss = relative_loss(apart[:, :, :-1], none, sigma, module.climatology)
+        loss = relative_loss(error[:, :, :-1], sigma, module.climatology)
     else:
-        loss = relative_loss(apart, none, sigma, climatology)
+        loss = relative_loss(error, sigma, climatology)
     if isinstance(module, WithParameter):
         loss = loss + PARAMETER_WEIGHT * module.parameter_loss(denoised, clean, sigma)
     return loss

@@ -181,7 +181,7 @@ def _train_denoiser(
         clean = z[index]
         noise = torch.randn(clean.shape, generator=generator)
         denoised = module(clean + sigma[:, None, None, None, None] * noise, sigma, season[index])
-        return relative_loss(denoised, clean, sigma, module.climatology)
+        return relative_loss(denoised - clean, sigma, module.climatology)
 
     def loss_of(module: nn.Module, generator: torch.Generator) -> Tensor:
         at = starts["train"][torch.randint(len(starts["train"]), (), generator=generator)]
