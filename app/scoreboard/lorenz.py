@@ -62,8 +62,8 @@ SETUPS = {
         prior="lorenz63",
         window=64,
         preset={
-            "steps": 32,
-            "sigma_start": 0.6,
+            "steps": 36,
+            "sigma_start": 1.5,
             "sigma_stop": 0.005,
             "stochastic": True,
             "iterations": 0,

@@ -21,7 +21,8 @@ class Problem:
         shape: (K, h, w) of a state.
         spacing: time between the states of a window.
         window: L, number of states trained on.
-        width, blocks, kernel: of the network (`models.prior.convolution`).
+        brief: fewer states, of which windows of a quarter of the batches are.
+        width, blocks, kernel, dilations: of the network (`models.prior.convolution`).
         pool: trajectories and states of each, to draw windows from.
         steps, batch, learning_rate: of the training.
         sigma: range of noise levels seen, in climatological standard deviations.
@@ -52,6 +53,8 @@ class Problem:
     learning_rate: float
     sigma: tuple[float, float]
     paces: int = 1
+    dilations: tuple[int, ...] = ()
+    brief: tuple[int, ...] = ()
     amplitude: float = 0.0
     wave: int = 0
     vary: Vary | None = None
@@ -74,7 +77,8 @@ class Problem:
         parameter = {"amplitude": self.amplitude} if self.amplitude else {}
         if self.wave:
             return common | {"window": self.window, "wave": self.wave} | parameter
-        return common | {"kernel": self.kernel} | (parameter or {"paces": self.paces})
+        further = {"dilations": self.dilations} if self.dilations else {}
+        return common | {"kernel": self.kernel} | (parameter or {"paces": self.paces}) | further
 
     def trajectories(self, number: int, states: int, generator: torch.Generator) -> Tensor:
         """On the attractor, (number, states, K, h, w), float64."""
@@ -94,15 +98,17 @@ PROBLEMS = {
         simulate=lorenz63.trajectories,
         shape=(3, 1, 1),
         spacing=0.125,
-        window=32,
+        window=64,
         width=64,
-        blocks=5,
+        blocks=10,
         kernel=(5, 1),
         pool=(512, 2000),
         steps=40000,
-        batch=64,
+        batch=32,
         learning_rate=2e-3,
         sigma=(0.003, 5.0),
+        dilations=(1, 1, 1, 2, 1, 4, 1, 8, 1, 16),
+        brief=(8, 12, 16, 24, 32, 40, 48),
         rare=lorenz63.near_saddle,
         last=15.0,
     ),

@@ -2,13 +2,15 @@
 
 For priors whose dynamics are local and do not depend on where one is (Lorenz 1996). Kernels reach over a
 few states and points. Longitude is circular; beyond the first and last state there is nothing (zeros), so
-that the network may be applied to windows longer than those it was trained on. Blocks are residual,
+that the network may be applied to windows longer than those it was trained on. Dilated kernels reach further:
+where trajectories pass a saddle, what they were long before decides what they can be. Blocks are residual,
 shifted, scaled and gated by the noise level (AdaLN-zero; Peebles & Xie 2023), and multiply two halves of
 their channels, since advection multiplies (gated linear units; Dauphin et al. 2017).
 """
 
 import copy
 import math
+from collections.abc import Sequence
 from typing import Self
 
 import torch
@@ -27,12 +29,13 @@ def waves(log_sigma: Tensor) -> Tensor:
 
 
 class Convolution(nn.Module):
-    """Kernel (states, points), both odd, that keeps the shape."""
+    """Kernel (states, points), both odd, that keeps the shape; `dilation`: of its states."""
 
-    def __init__(self, inputs: int, outputs: int, kernel: tuple[int, int]) -> None:
+    def __init__(self, inputs: int, outputs: int, kernel: tuple[int, int], dilation: int = 1) -> None:
         super().__init__()
         self.around = kernel[1] // 2
-        self.kernel = nn.Conv2d(inputs, outputs, kernel, padding=(kernel[0] // 2, 0))
+        beyond = (dilation * (kernel[0] // 2), 0)
+        self.kernel = nn.Conv2d(inputs, outputs, kernel, padding=beyond, dilation=(dilation, 1))
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs, L, w) -> (N, outputs, L, w)."""
@@ -44,10 +47,10 @@ class Convolution(nn.Module):
 class Block(nn.Module):
     """x + gate * conv(a * silu(b)), with a and b from one convolution of the normalised x."""
 
-    def __init__(self, width: int, kernel: tuple[int, int]) -> None:
+    def __init__(self, width: int, kernel: tuple[int, int], dilation: int = 1) -> None:
         super().__init__()
-        self.first = Convolution(width, 2 * width, kernel)
-        self.second = Convolution(width, width, kernel)
+        self.first = Convolution(width, 2 * width, kernel, dilation)
+        self.second = Convolution(width, width, kernel, dilation)
         self.condition = nn.Linear(CONDITION, 3 * width)
         nn.init.zeros_(self.condition.weight)
         nn.init.zeros_(self.condition.bias)
@@ -68,9 +71,13 @@ class ConvolutionalNetwork(nn.Module):
         width, blocks: channels and number of residual blocks.
         kernel: states and points a convolution reaches over, both odd.
         paces: how many time steps there are that it can be told of, each twice the last.
+        dilations: of the states, of each block in turn; none: 1 in all.
 
     Attributes:
         pace: 0 for the shortest time step between the states of a window, 1 for twice that, ...
+
+    Raises:
+        ValueError: there is not one dilation per block.
     """
 
     pace: int = 0
@@ -82,6 +89,7 @@ class ConvolutionalNetwork(nn.Module):
         blocks: int,
         kernel: tuple[int, int],
         paces: int = 1,
+        dilations: Sequence[int] = (),
     ) -> None:
         super().__init__()
         channels = latent_shape[0] * latent_shape[1]
@@ -89,7 +97,10 @@ class ConvolutionalNetwork(nn.Module):
         self.inputs = Convolution(2 * channels, width, kernel)
         self.embed = nn.Sequential(nn.Linear(32, CONDITION), nn.SiLU(), nn.Linear(CONDITION, CONDITION))
         self.paces = nn.Parameter(torch.zeros(paces - 1, CONDITION)) if paces > 1 else None
-        self.blocks = nn.ModuleList(Block(width, kernel) for _ in range(blocks))
+        dilations = dilations or [1] * blocks
+        if len(dilations) != blocks:
+            raise ValueError(f"{len(dilations)} dilations are given for {blocks} blocks")
+        self.blocks = nn.ModuleList(Block(width, kernel, d) for d in dilations)
         self.outputs = nn.Conv2d(width, channels, 1)
         nn.init.zeros_(self.outputs.weight)
         nn.init.zeros_(self.outputs.bias)  # type: ignore[arg-type]

@@ -27,6 +27,7 @@ VALUES = 2**20  # in them, at most
 PARAMETER_WEIGHT = 0.2  # of the loss of a parameter beside that of all the states
 NEAR = 0.1  # noise level below which a denoiser does not depend on how often what is near occurs
 CROWD = 16  # windows of which the rarest is taken
+BRIEF = 0.25  # of the batches, windows of which are shorter (`Problem.brief`)
 FADE = 2.0  # states over which the weight of the last ones falls by a factor of e
 LAGS = 64  # of the autocovariance: the longest window, at the longest time step
 
@@ -51,7 +52,11 @@ def train_classical(problem: Problem, folder: Path, report: Report = lambda row:
         known = network.load_state_dict(load(problem.start).network.state_dict(), strict=False)
         assert not known.unexpected_keys  # noqa: S101, an entry of `PROBLEMS` that makes no sense
     prior = ClassicalPrior(problem.spacing, mean, std, autocovariance, network, architecture)
-    gaussians = [prior.climatology(problem.window, pace) for pace in range(problem.paces)]
+    gaussians = {
+        (length, pace): prior.climatology(length, pace)
+        for length in (problem.window, *problem.brief)
+        for pace in range(problem.paces)
+    }
     z = z.float()
     z, unseen = z[: len(z) - problem.held_out], z[-problem.held_out :]
     number = min(VALIDATION, VALUES // (problem.window * z[0, 0].numel()))
@@ -75,14 +80,18 @@ def train_classical(problem: Problem, folder: Path, report: Report = lambda row:
             half = problem.batch // 2
             clean[:half] = _rarest(z, problem, half, generator, pace)
             sigma[:half] = torch.empty(half).uniform_(low, math.log(NEAR), generator=generator).exp()
+        length = _length(problem, generator)
+        if length < problem.window:
+            module, clean = _of_length(prior, module, length, pace), clean[:, -length:]
         with torch.autocast("cpu", torch.bfloat16, enabled=HALF and done < problem.half_steps):
-            return _loss(module, clean, sigma, generator, gaussians[pace], pace, problem.last).mean()
+            return _loss(module, clean, sigma, generator, gaussians[length, pace], pace, problem.last).mean()
 
     def validate(module: nn.Module) -> dict[str, float]:
         own, scores = torch.Generator().manual_seed(1), {}
+        whole = [gaussians[problem.window, pace] for pace in range(problem.paces)]
         for pace, clean in enumerate(validation):
             for s in torch.linspace(low, high, 7).exp():
-                loss = _loss(module, clean, s.expand(len(clean)), own, gaussians[pace], pace)
+                loss = _loss(module, clean, s.expand(len(clean)), own, whole[pace], pace)
                 scores[f"sigma {s:.2g}" + (f", pace {pace}" if pace else "")] = float(loss.mean())
         return {"loss": sum(scores.values()) / len(scores), **scores}
 
@@ -134,6 +143,19 @@ def _rarest(z: Tensor, problem: Problem, number: int, generator: torch.Generator
     assert problem.rare is not None  # noqa: S101, for the type checker
     crowd = _windows(z, problem, CROWD * number, generator, pace).unflatten(0, (CROWD, number))
     return crowd[problem.rare(crowd).argmax(0), torch.arange(number)]
+
+
+def _length(problem: Problem, generator: torch.Generator) -> int:
+    """States of the windows of a batch."""
+    if not problem.brief or torch.rand((), generator=generator) > BRIEF:
+        return problem.window
+    return problem.brief[int(torch.randint(len(problem.brief), (), generator=generator))]
+
+
+def _of_length(prior: ClassicalPrior, module: nn.Module, length: int, pace: int) -> Denoiser:
+    """The denoiser, by the same weights, of windows of so many states."""
+    assert isinstance(module, Denoiser)  # noqa: S101, for the type checker
+    return dataclasses.replace(prior, network=module.network).denoiser(length, pace)  # type: ignore[arg-type]
 
 
 def _loss(

@@ -38,6 +38,25 @@ def test_in_the_middle_of_a_longer_window_a_network_sees_the_same():
     torch.testing.assert_close(whole[:, 10 + reach : 30 - reach], part[:, reach:-reach])
 
 
+def test_dilated_blocks_see_further():
+    net = ConvolutionalNetwork((2, 1, 12), width=8, blocks=2, kernel=(3, 3), dilations=(1, 4))
+    generator = torch.Generator().manual_seed(2)
+    for parameter in net.parameters():
+        parameter.data = 0.3 * torch.randn(parameter.shape, generator=generator)
+    x = windows(40)
+    y = x.clone()
+    y[:, 20] += 1
+    changed = net(y, LOG_SIGMA, torch.zeros(3, 4)) != net(x, LOG_SIGMA, torch.zeros(3, 4))
+    where = changed.flatten(2).any(2).any(0).nonzero()[:, 0]
+    reach = 1 + 2 * 1 + 2 * 4  # states: first convolution, and two of each block
+    assert (int(where[0]), int(where[-1])) == (20 - reach, 20 + reach)
+
+
+def test_every_block_has_its_dilation():
+    with pytest.raises(ValueError, match="3 dilations are given for 2 blocks"):
+        ConvolutionalNetwork((2, 1, 12), width=8, blocks=2, kernel=(3, 3), dilations=(1, 2, 4))
+
+
 def test_the_noise_level_matters():
     net, x = network(kernel=(3, 1)), windows(4)
     assert not torch.allclose(net(x, LOG_SIGMA, torch.zeros(3, 4)), net(x, LOG_SIGMA + 1, torch.zeros(3, 4)))

@@ -27,6 +27,36 @@ def test_a_prior_is_trained_and_can_be_loaded(tmp_path, monkeypatch):
     torch.testing.assert_close(a, b)
 
 
+def test_some_batches_are_of_shorter_windows(tmp_path, monkeypatch):
+    monkeypatch.setattr(classical, "LAGS", 8)
+    monkeypatch.setattr(classical, "VALIDATION", 4)
+    tiny = dataclasses.replace(
+        PROBLEMS["lorenz63"],
+        window=8,
+        brief=(3, 5),
+        width=8,
+        blocks=2,
+        dilations=(1, 2),
+        pool=(8, 40),
+        steps=80,
+        batch=4,
+        every=80,
+    )
+    seen, loss = [], classical._loss
+
+    def watched(module, clean, *arguments):
+        if torch.is_grad_enabled():
+            seen.append(clean.shape[1])
+        return loss(module, clean, *arguments)
+
+    monkeypatch.setattr(classical, "_loss", watched)
+    rows = []
+    classical.train_classical(tiny, tmp_path, rows.append)
+    assert len(seen) == 80 and set(seen) == {3, 5, 8}
+    assert 0.6 < seen.count(8) / 80 < 0.9
+    assert rows[-1]["loss"] < 3
+
+
 def test_windows_that_pass_the_saddle_are_chosen_among_many():
     problem = dataclasses.replace(PROBLEMS["lorenz63"], window=16)
     generator = torch.Generator().manual_seed(3)
