@@ -88,10 +88,9 @@ def train_classical(problem: Problem, folder: Path, report: Report = lambda row:
 
     def validate(module: nn.Module) -> dict[str, float]:
         own, scores = torch.Generator().manual_seed(1), {}
-        whole = [gaussians[problem.window, pace] for pace in range(problem.paces)]
         for pace, clean in enumerate(validation):
             for s in torch.linspace(low, high, 7).exp():
-                loss = _loss(module, clean, s.expand(len(clean)), own, whole[pace], pace)
+                loss = _loss(module, clean, s.expand(len(clean)), own, gaussians[problem.window, pace], pace)
                 scores[f"sigma {s:.2g}" + (f", pace {pace}" if pace else "")] = float(loss.mean())
         return {"loss": sum(scores.values()) / len(scores), **scores}
 
