@@ -4,12 +4,11 @@ import torch
 from models.prior.convolution import ConvolutionalNetwork
 
 
-def network(kernel=(3, 3)) -> ConvolutionalNetwork:
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        net = ConvolutionalNetwork((2, 1, 12), width=8, blocks=2, kernel=kernel)
-        for parameter in net.parameters():
-            parameter.data = 0.3 * torch.randn(parameter.shape)
+def network(kernel=(3, 3), **more) -> ConvolutionalNetwork:
+    net = ConvolutionalNetwork((2, 1, 12), width=8, blocks=2, kernel=kernel, **more)
+    generator = torch.Generator().manual_seed(2)
+    for parameter in net.parameters():
+        parameter.data = 0.3 * torch.randn(parameter.shape, generator=generator)
     return net.requires_grad_(False)
 
 
@@ -39,11 +38,7 @@ def test_in_the_middle_of_a_longer_window_a_network_sees_the_same():
 
 
 def test_dilated_blocks_see_further():
-    net = ConvolutionalNetwork((2, 1, 12), width=8, blocks=2, kernel=(3, 3), dilations=(1, 4))
-    generator = torch.Generator().manual_seed(2)
-    for parameter in net.parameters():
-        parameter.data = 0.3 * torch.randn(parameter.shape, generator=generator)
-    x = windows(40)
+    net, x = network(dilations=(1, 4)), windows(40)
     y = x.clone()
     y[:, 20] += 1
     changed = net(y, LOG_SIGMA, torch.zeros(3, 4)) != net(x, LOG_SIGMA, torch.zeros(3, 4))
@@ -54,7 +49,7 @@ def test_dilated_blocks_see_further():
 
 def test_every_block_has_its_dilation():
     with pytest.raises(ValueError, match="3 dilations are given for 2 blocks"):
-        ConvolutionalNetwork((2, 1, 12), width=8, blocks=2, kernel=(3, 3), dilations=(1, 2, 4))
+        network(dilations=(1, 2, 4))
 
 
 def test_the_noise_level_matters():
@@ -62,16 +57,8 @@ def test_the_noise_level_matters():
     assert not torch.allclose(net(x, LOG_SIGMA, torch.zeros(3, 4)), net(x, LOG_SIGMA + 1, torch.zeros(3, 4)))
 
 
-def paced() -> ConvolutionalNetwork:
-    net = ConvolutionalNetwork((2, 1, 12), width=8, blocks=2, kernel=(3, 3), paces=3)
-    generator = torch.Generator().manual_seed(2)
-    for parameter in net.parameters():
-        parameter.data = 0.3 * torch.randn(parameter.shape, generator=generator)
-    return net.requires_grad_(False)
-
-
 def test_windows_of_another_time_step_are_seen_differently_by_the_same_weights():
-    net, x, season = paced(), windows(5), torch.zeros(3, 5)
+    net, x, season = network(paces=3), windows(5), torch.zeros(3, 5)
     answers = [net.at(pace)(x, LOG_SIGMA, season) for pace in range(3)]
     assert not torch.allclose(answers[0], answers[1])
     assert not torch.allclose(answers[1], answers[2])
@@ -82,6 +69,6 @@ def test_windows_of_another_time_step_are_seen_differently_by_the_same_weights()
 
 def test_a_time_step_that_was_not_learned_is_refused():
     with pytest.raises(ValueError, match="knows 3 time steps"):
-        paced().at(3)
+        network(paces=3).at(3)
     with pytest.raises(ValueError, match="knows 1 time step"):
         network().at(1)
