@@ -51,7 +51,7 @@ $(SETUP): pyproject.toml constraints.txt
 	@touch $@
 
 $(CHECK_TOOLS): $(SETUP)
-	$(BIN)/python -m pip install -c constraints.txt -e '.[test,dev,train,peers]'
+	$(BIN)/python -m pip install -c constraints.txt -e '.[test,dev,train,peers,simulate]'
 	@# without what it needs for vision models only: torchvision would bring a torch of its own
 	$(BIN)/python -m pip install -c constraints.txt --no-deps azula
 	@touch $@

@@ -43,9 +43,10 @@ def common(
     """Options of `serein` itself."""
 
 
-for module in (up, demo, submit, watch, fetch, priors, doctor, osse, simulate, train):
+for module in (up, demo, submit, watch, fetch, priors, doctor, osse, train):
     text = inspect.getdoc(module.command) or ""
     app.command(module.NAME, help=re.sub(r"(?<!\n)\n(?!\n)", " ", text))(module.command)
+app.add_typer(simulate.group, name="simulate")
 app.add_typer(score.group, name="score")
 
 

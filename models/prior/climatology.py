@@ -30,7 +30,8 @@ HARMONICS = 2
 
 def seasonal(year_fraction: Tensor) -> Tensor:
     """Harmonic basis (..., 1 + 2 HARMONICS) of the fraction of the year (...), starting with 1."""
-    angle = 2 * torch.pi * year_fraction[..., None] * torch.arange(1, HARMONICS + 1)
+    waves = torch.arange(1, HARMONICS + 1, device=year_fraction.device)
+    angle = 2 * torch.pi * year_fraction[..., None] * waves
     return torch.cat([torch.ones_like(year_fraction)[..., None], angle.cos(), angle.sin()], dim=-1)
 
 

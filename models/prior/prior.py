@@ -19,6 +19,8 @@ from models.prior.card import PriorCard
 from models.prior.climatology import Climatology
 from models.prior.convolution import ConvolutionalNetwork
 from models.prior.denoiser import Denoiser, SpaceTimeTransformer
+from models.prior.sphere import SphereAutoencoder
+from models.prior.sphere_prior import assemble
 
 
 class Standardised(nn.Module):
@@ -45,7 +47,7 @@ class Prior:
     """
 
     card: PriorCard
-    autoencoder: Autoencoder | Standardised
+    autoencoder: Autoencoder | SphereAutoencoder | Standardised
     denoiser: Denoiser
     climatology: Climatology
 
@@ -80,8 +82,11 @@ def build(card: PriorCard, architecture: dict[str, Any]) -> Prior:
 
 def load_prior(card: PriorCard) -> Prior:
     """The prior that `card` describes, in float32 on the CPU, without gradients."""
-    if card.architecture.get("kind") == "classical":
+    kind = card.architecture.get("kind")
+    if kind == "classical":
         return _of_model(card, classical.load(card.folder))
+    if kind == "sphere":
+        return _of_sphere(card)
     prior = build(card, card.architecture)
     weights = {k: v.float() for k, v in load_file(card.weights_path).items()}
     for part, module in (("autoencoder", prior.autoencoder), ("denoiser", prior.denoiser)):
@@ -96,6 +101,13 @@ def _of_model(card: PriorCard, model: classical.ClassicalPrior) -> Prior:
     mean, std = (Prior._scale(x) for x in (card.state.mean, card.state.std))
     offset = (model.restore(torch.zeros(model.shape)) - mean) / std  # of places from the mean of all
     return Prior(card, Standardised(offset), model.denoiser(card.window), model.climatology(card.window))
+
+
+def _of_sphere(card: PriorCard) -> Prior:
+    weights = {k: v.float() for k, v in load_file(card.weights_path).items()}
+    autoencoder, denoiser, lagged = assemble(card, weights)
+    own = lagged.climatology(card.window, card.state.step_hours)
+    return Prior(card, autoencoder, denoiser, own)
 
 
 def save_prior(prior: Prior, folder: Path) -> None:

@@ -1,0 +1,69 @@
+"""A prior of the whole Earth from its file: autoencoder on the sphere, trajectory denoiser, covariances."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from models.prior.card import PriorCard
+from models.prior.denoiser import Denoiser
+from models.prior.lagged import LaggedCovariance
+from models.prior.sphere import SphereAutoencoder
+from models.prior.trajectory import TrajectoryTransformer
+
+
+class AtStep(nn.Module):
+    """The network for windows of one time step."""
+
+    def __init__(self, network: TrajectoryTransformer, hours: int) -> None:
+        super().__init__()
+        self.network = network
+        self.register_buffer("hours", torch.tensor(float(hours)), persistent=False)
+
+    def forward(self, x: Tensor, log_sigma: Tensor, season: Tensor) -> Tensor:
+        """See `TrajectoryTransformer`."""
+        return self.network(x, log_sigma, season, self.hours)
+
+
+def build_autoencoder(card: PriorCard) -> SphereAutoencoder:
+    """With untrained weights."""
+    return SphereAutoencoder(card.state.shape, **card.architecture["autoencoder"])
+
+
+def build_network(card: PriorCard) -> TrajectoryTransformer:
+    """With untrained weights and static fields of zeros."""
+    sizes: dict[str, Any] = card.architecture["denoiser"]
+    shape = build_autoencoder(card).latent_shape
+    latitude = torch.as_tensor(card.state.grid.latitude, dtype=torch.float32).reshape(shape[1], -1).mean(1)
+    static = torch.zeros(sizes["static"], *shape[1:])
+    return TrajectoryTransformer(shape, latitude, static, sizes["width"], sizes["blocks"])
+
+
+def lagged_of(card: PriorCard, weights: dict[str, Tensor]) -> LaggedCovariance:
+    """From the tensors called `climatology.*`."""
+    sizes = card.architecture["climatology"]
+    own = {k.partition(".")[2]: v for k, v in weights.items() if k.startswith("climatology.")}
+    steps = [int(step) for step in sizes["steps"]]
+    return LaggedCovariance(
+        seasons=own["seasons"],
+        spatial=own["spatial"],
+        lags=list(sizes["lags"]),
+        lagged=own["lagged"],
+        variances=dict(zip(steps, own["variances"], strict=True)),
+        floor=dict(zip(steps, own["floor"].tolist(), strict=True)),
+    )
+
+
+def assemble(
+    card: PriorCard, weights: dict[str, Tensor]
+) -> tuple[SphereAutoencoder, Denoiser, LaggedCovariance]:
+    """Autoencoder, denoiser and covariances from the tensors of a file."""
+    autoencoder, network = build_autoencoder(card), build_network(card)
+    for name, module in (("autoencoder", autoencoder), ("network", network)):
+        own = {k.partition(".")[2]: v for k, v in weights.items() if k.startswith(f"{name}.")}
+        module.load_state_dict(own)
+        module.eval().requires_grad_(False)
+    lagged, step = lagged_of(card, weights), card.state.step_hours
+    assumed = card.architecture["denoiser"]["floor"]
+    climatology = lagged.climatology(card.window, step, assumed)
+    return autoencoder, Denoiser(climatology, AtStep(network, step)).eval(), lagged
