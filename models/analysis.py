@@ -244,7 +244,7 @@ def _baselines(
     analysis: Analysis, rows: pd.DataFrame, withheld: pd.DataFrame, linear: GaussianObservations
 ) -> dict[str, Baseline]:
     there = analysis.dense(withheld)
-    mean, std = linear.predict(there.background, there.jacobian)
+    mean, std = linear.predict(there.background, there.rows)
     sources = rows[(usable(rows) & (rows["use"] == "active")).to_numpy()]
     value, _ = nearest_station(
         withheld["latitude"],

@@ -140,6 +140,11 @@ class LinearObservations(GaussianObservations):
         """J^T w, float32."""
         return (weights @ self.jacobian).reshape(-1, *self.climatology.shape).float()
 
+    @property
+    def rows(self) -> Tensor:
+        """J, (p, size)."""
+        return self.jacobian
+
     @cached_property
     def squares(self) -> Tensor:
         """Diagonal of J J^T, (p,)."""

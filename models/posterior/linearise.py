@@ -1,5 +1,6 @@
 """Observations made linear in the latents, at the climatological mean: a matrix, or its action if many."""
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -7,6 +8,7 @@ from models.observations.operator import ObservationOperator
 from models.posterior.gaussian import GaussianObservations, LinearObservations
 from models.posterior.jacobian import Jacobian
 from models.posterior.many import ManyObservations, modes_of
+from models.posterior.states import StateObservations
 from models.prior.prior import Prior
 
 MANY = 5000  # observations; a dense Jacobian and its factor are small below
@@ -22,24 +24,55 @@ def linearise(
 
 
 def dense(
-    prior: Prior, operator: ObservationOperator, mean: Tensor, value: Tensor, error: Tensor, chunk: int = 128
+    prior: Prior, operator: ObservationOperator, mean: Tensor, value: Tensor, error: Tensor
 ) -> LinearObservations:
-    """With the Jacobian as a matrix, float64.
+    """With the Jacobian as a matrix, float64; of each state's own part, where no observation sees two.
 
-    One vector-Jacobian product per observation and state it reads, `chunk` at a time, each from a copy of the
-    state of its own: the decoder knows no time, so a state's latents only matter to that state.
+    The decoder knows no time, so a state's latents only matter to that state; and the climatological mean
+    hardly changes in a window, so the decoder is linearised once, at its average: what is observed of several
+    states in the same way has the same row.
     """
-    jacobian = torch.zeros(len(operator.index), *mean.shape, dtype=torch.float64)
-    for position, state in enumerate(mean):
-        rows, own = operator.of_state(position)
-        if not len(rows):
-            continue
-        for here, part in zip(rows.split(chunk), own.split(chunk), strict=True):
-            copies = state.expand(len(here), *state.shape)
-            at = Jacobian(lambda z, part=part: part.each(prior.decode(z)[:, None]), copies)  # type: ignore[misc]
-            jacobian[here, position] = at.pull(torch.ones(len(here))).double()
+    states, rows, local = _by_state(operator, len(mean))
+    index, which = _distinct(local)
+    parts = _rows(prior, index, mean.mean(0))[which]
     background = operator(prior.decode(mean)).double()
+    if len(rows) == len(value):
+        order = rows.argsort()
+        return StateObservations(value, error, background, prior.climatology, parts[order], states[order])
+    jacobian = torch.zeros(len(value), *mean.shape, dtype=torch.float64)
+    jacobian[rows, states] = parts.reshape(-1, *mean.shape[1:])
     return LinearObservations(value, error, background, prior.climatology, jacobian.flatten(1))
+
+
+def _by_state(operator: ObservationOperator, states: int) -> tuple[Tensor, Tensor, ObservationOperator]:
+    """States and the rows that see them, (n,), and H of these on one state; a row of two is there twice."""
+    seen = [operator.of_state(position) for position in range(states)]
+    at = torch.cat([torch.full((len(rows),), position) for position, (rows, _) in enumerate(seen)])
+    shape = (1, *operator.shape[1:])
+    index, weight = (torch.cat([getattr(own, name) for _, own in seen]) for name in ("index", "weight"))
+    return at, torch.cat([rows for rows, _ in seen]), ObservationOperator(shape, index, weight)
+
+
+def _distinct(operator: ObservationOperator) -> tuple[ObservationOperator, Tensor]:
+    """H without rows that are like others, and which of those each row is."""
+    index = torch.where(operator.weight == 0, 0, operator.index)
+    taps = torch.cat([index.double(), operator.weight], dim=1).numpy()
+    _, first, which = np.unique(taps, axis=0, return_index=True, return_inverse=True)
+    rows = torch.from_numpy(first)
+    return (
+        ObservationOperator(operator.shape, operator.index[rows], operator.weight[rows]),
+        torch.from_numpy(which.reshape(-1)),
+    )
+
+
+def _rows(prior: Prior, operator: ObservationOperator, state: Tensor, chunk: int = 128) -> Tensor:
+    """Derivatives of H(Dec(z)) at a state z (K, h, w), (n, K h w): a vector-Jacobian product each."""
+    found = [torch.zeros(0, state.numel(), dtype=torch.float64)]
+    for part in operator.split(chunk) if len(operator.index) else []:
+        copies = state.expand(len(part.index), *state.shape)
+        at = Jacobian(lambda z, part=part: part.each(prior.decode(z)[:, None]), copies)  # type: ignore[misc]
+        found.append(at.pull(torch.ones(len(copies))).flatten(1).double())
+    return torch.cat(found)
 
 
 def by_action(

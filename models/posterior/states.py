@@ -49,7 +49,17 @@ class StateObservations(LinearObservations):
 
     @cached_property
     def _gram(self) -> Tensor:
-        return (self.jacobian @ self.jacobian.T) * (self.states[:, None] == self.states)
+        out = self.jacobian.new_zeros(len(self.states), len(self.states))
+        for _, rows in self._parts:
+            out[rows[:, None], rows] = self.jacobian[rows] @ self.jacobian[rows].T
+        return out
+
+    @property
+    def rows(self) -> Tensor:
+        """J, zeros included."""
+        out = self.jacobian.new_zeros(len(self.states), self.climatology.shape[0], self.jacobian.shape[1])
+        out[torch.arange(len(self.states)), self.states] = self.jacobian
+        return out.flatten(1)
 
     def part(self, rows: Tensor) -> "StateObservations":
         """The observations at these positions."""

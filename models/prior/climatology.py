@@ -19,7 +19,8 @@ mode k of the others.
 """
 
 from collections.abc import Callable
-from copy import deepcopy
+from copy import copy, deepcopy
+from typing import Self
 
 import torch
 from scipy.optimize import isotonic_regression
@@ -59,6 +60,12 @@ class Climatology(nn.Module):
         self.register_buffer("modes", torch.zeros(rank, size, dtype=torch.float64))
         self.register_buffer("variances", torch.ones(rank))
         self.register_buffer("floor", torch.ones(()))
+
+    def with_floor(self, floor: float) -> Self:
+        """The same, with the same modes in memory, but for the variance outside of them."""
+        other = copy(self)
+        other._buffers = {**self._buffers, "floor": torch.tensor(floor)}
+        return other
 
     def mean(self, year_fraction: Tensor) -> Tensor:
         """m at fractions of the year (..., L): (..., L, K, h, w)."""

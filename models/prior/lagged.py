@@ -41,8 +41,8 @@ class LaggedCovariance:
     variances: dict[int, Tensor]
     floor: dict[int, float]
 
-    def climatology(self, window: int, step: int, floor: float | None = None) -> Climatology:
-        """The Climatology of windows of `window` states, `step` hours apart; `floor` in place of its own."""
+    def climatology(self, window: int, step: int) -> Climatology:
+        """The Climatology of windows of `window` states, `step` hours apart."""
         values = self.variances[step]
         _, directions = torch.linalg.eigh(self._window(window, step // LAG))
         leading = directions.flip(1)[:, : len(values)].T.reshape(len(values), window, -1)
@@ -50,7 +50,7 @@ class LaggedCovariance:
         climatology.seasons.copy_(self.seasons)
         climatology.modes.copy_((leading @ self.spatial.double()).flatten(1))
         climatology.variances.copy_(values)
-        climatology.floor.fill_(self.floor[step] if floor is None else floor)
+        climatology.floor.fill_(self.floor[step])
         return climatology
 
     def _window(self, window: int, stride: int) -> Tensor:

@@ -105,9 +105,7 @@ def _of_model(card: PriorCard, model: classical.ClassicalPrior) -> Prior:
 
 def _of_sphere(card: PriorCard) -> Prior:
     weights = {k: v.float() for k, v in load_file(card.weights_path).items()}
-    autoencoder, denoiser, lagged = assemble(card, weights)
-    own = lagged.climatology(card.window, card.state.step_hours)
-    return Prior(card, autoencoder, denoiser, own)
+    return Prior(card, *assemble(card, weights))
 
 
 def save_prior(prior: Prior, folder: Path) -> None:

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from models.prior.card import PriorCard
+from models.prior.climatology import Climatology
 from models.prior.denoiser import Denoiser
 from models.prior.lagged import LaggedCovariance
 from models.prior.sphere import SphereAutoencoder
@@ -54,16 +55,18 @@ def lagged_of(card: PriorCard, weights: dict[str, Tensor]) -> LaggedCovariance:
     )
 
 
-def assemble(
-    card: PriorCard, weights: dict[str, Tensor]
-) -> tuple[SphereAutoencoder, Denoiser, LaggedCovariance]:
-    """Autoencoder, denoiser and covariances from the tensors of a file."""
+def assemble(card: PriorCard, weights: dict[str, Tensor]) -> tuple[SphereAutoencoder, Denoiser, Climatology]:
+    """Autoencoder, denoiser and Climatology from the tensors of a file.
+
+    The network was trained with a Climatology of another floor, which is in the architecture: what it adds to
+    that one's expectation goes with no other.
+    """
     autoencoder, network = build_autoencoder(card), build_network(card)
     for name, module in (("autoencoder", autoencoder), ("network", network)):
         own = {k.partition(".")[2]: v for k, v in weights.items() if k.startswith(f"{name}.")}
         module.load_state_dict(own)
         module.eval().requires_grad_(False)
-    lagged, step = lagged_of(card, weights), card.state.step_hours
-    assumed = card.architecture["denoiser"]["floor"]
-    climatology = lagged.climatology(card.window, step, assumed)
-    return autoencoder, Denoiser(climatology, AtStep(network, step)).eval(), lagged
+    climatology = lagged_of(card, weights).climatology(card.window, card.state.step_hours)
+    trained_with = climatology.with_floor(card.architecture["denoiser"]["floor"])
+    denoiser = Denoiser(trained_with, AtStep(network, card.state.step_hours))
+    return autoencoder, denoiser.eval(), climatology

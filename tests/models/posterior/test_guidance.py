@@ -41,7 +41,7 @@ def exact(analysis: Analysis, table: pd.DataFrame, z: Tensor) -> Tensor:
     climate, seen = analysis.prior.climatology, analysis.linear(table)
     mean = climate.mean(analysis.year_fraction)
     denoised = climate.denoise(z, torch.tensor(SIGMA), mean).flatten(1).double()
-    size, jacobian = denoised.shape[1], seen.jacobian
+    size, jacobian = denoised.shape[1], seen.rows
     identity = torch.eye(size).reshape(size, *climate.shape)
     left = climate.apply(lambda c: c * SIGMA**2 / (c + SIGMA**2), identity).flatten(1).double()
     bracket = jacobian @ left @ jacobian.T + torch.diag(seen.error**2)

@@ -66,7 +66,7 @@ def test_a_guided_step_is_the_same_after_a_few_iterations(
 def test_optimal_interpolation_is_near_and_errs_on_the_safe_side(
     dense: LinearObservations, many: ManyObservations
 ) -> None:
-    background, jacobian = dense.background[:5] + 1.0, dense.jacobian[:5] * 0.9
+    background, jacobian = dense.background[:5] + 1.0, dense.rows[:5] * 0.9
     (mean, std), (near, near_std) = (o.predict(background, jacobian) for o in (dense, many))
     assert float(((near - mean) / std).abs().max()) < 0.5
     assert (near_std > 0.98 * std).all() and (near_std < 1.5 * std).all()
