@@ -11,12 +11,15 @@ them is a floor. Their variances are measured on trajectories they were not foun
 `models.prior.climatology`), and so are part of the file, for each step.
 """
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Self
 
 import torch
+from scipy.optimize import isotonic_regression
 from torch import Tensor
 
-from models.prior.climatology import Climatology
+from models.prior.climatology import Climatology, seasonal
 
 LAG = 6  # hours
 
@@ -41,6 +44,53 @@ class LaggedCovariance:
     variances: dict[int, Tensor]
     floor: dict[int, float]
 
+    @classmethod
+    def fit(
+        cls,
+        latents: Tensor,
+        year_fraction: Tensor,
+        years: Tensor,
+        *,
+        modes: int,
+        rank: int,
+        window: int,
+        steps: Sequence[int],
+    ) -> Self:
+        """From a trajectory, one state every six hours.
+
+        Arguments:
+            latents: (N, K, h, w).
+            year_fraction: when in the year, (N,).
+            years: what varies together, (N,) int64: with more than one, the variances of window modes are
+                what the even ones have along the modes of the odd ones, and the other way round.
+            modes: r, of a state; found on every third.
+            rank: of a window.
+            window, steps: states of a window, and the hours between them that are asked for.
+        """
+        flat = latents.flatten(1)
+        seasons = _seasons(flat, year_fraction)
+        anomalies = flat - (seasonal(year_fraction).double() @ seasons).float()
+        spatial = _leading(anomalies[:: min(3, max(1, len(flat) // (2 * modes)))], modes)
+        amplitudes = anomalies @ spatial.T
+        lags = sorted({k * step // LAG for step in steps for k in range(window)})
+        whole = cls(seasons.float().reshape(-1, *latents.shape[1:]), spatial, lags, torch.empty(0), {}, {})
+        parts = (
+            [years % 2 == 0, years % 2 == 1] if len(years.unique()) > 1 else [years == years, years == years]
+        )
+        folds = [replace(whole, lagged=_lagged(amplitudes, part, lags)) for part in parts]
+        total = float(anomalies.square().mean()) * window * flat.shape[1]
+        fitted = replace(whole, lagged=(folds[0].lagged + folds[1].lagged) / 2)
+        for step in steps:
+            unseen = [
+                _along(a._window(window, step // LAG), b._window(window, step // LAG), rank)
+                for a, b in (folds, folds[::-1])
+            ]
+            values = isotonic_regression(torch.stack(unseen).mean(0).numpy(), increasing=False).x
+            fitted.variances[step] = torch.from_numpy(values.copy()).float()
+            rest = window * flat.shape[1] - rank
+            fitted.floor[step] = max(total - float(values.sum()), 1e-6 * total) / rest
+        return fitted
+
     def climatology(self, window: int, step: int) -> Climatology:
         """The Climatology of windows of `window` states, `step` hours apart."""
         values = self.variances[step]
@@ -62,3 +112,35 @@ class LaggedCovariance:
 
         rows = [torch.cat([between(i, j) for j in range(window)], dim=1) for i in range(window)]
         return torch.cat(rows)
+
+
+def _seasons(flat: Tensor, year_fraction: Tensor, rows: int = 4096) -> Tensor:
+    """Least-squares seasonal coefficients (1 + 2 HARMONICS, size), float64, of states (N, size)."""
+    basis = seasonal(year_fraction.double())
+    products = sum(b.T @ x.double() for b, x in zip(basis.split(rows), flat.split(rows), strict=True))
+    return torch.linalg.solve(basis.T @ basis, products)
+
+
+def _leading(anomalies: Tensor, modes: int) -> Tensor:
+    """Leading principal directions (modes, size) of anomalies (N, size), by subspace iteration."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        more = min(modes + modes // 4 + 8, *anomalies.shape)
+        _, _, directions = torch.svd_lowrank(anomalies, q=more, niter=6)
+    return directions[:, :modes].T.contiguous()
+
+
+def _lagged(amplitudes: Tensor, chosen: Tensor, lags: Sequence[int]) -> Tensor:
+    """G_k of the states chosen (N,), (n, r, r), float64."""
+    covariances = []
+    for k in lags:
+        both = (chosen[: len(chosen) - k] & chosen[k:]).nonzero()[:, 0]
+        covariances.append(amplitudes[both].double().T @ amplitudes[both + k].double() / len(both))
+    return torch.stack(covariances)
+
+
+def _along(directions_of: Tensor, covariance: Tensor, rank: int) -> Tensor:
+    """What one covariance has along the leading directions of another, (rank,)."""
+    _, vectors = torch.linalg.eigh(directions_of)
+    leading = vectors.flip(1)[:, :rank]
+    return (leading * (covariance @ leading)).sum(0)

@@ -54,3 +54,48 @@ def test_modes_that_are_left_out_are_floor():
     torch.testing.assert_close(
         climatology.modes @ climatology.modes.T, torch.eye(4).double(), rtol=0, atol=1e-6
     )
+
+
+def a_trajectory(states: int = 24_000) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Two seasons and an AR(1) in two directions, with noise everywhere; latents, year fractions, years."""
+    generator = torch.Generator().manual_seed(2)
+    when = torch.arange(states) / 2000
+    patterns = torch.linalg.qr(torch.randn(12, 3, generator=generator))[0].T
+    amplitudes = torch.zeros(states, 2)
+    push = torch.randn(states, 2, generator=generator)
+    for t in range(1, states):
+        amplitudes[t] = torch.tensor([0.9, 0.5]) * amplitudes[t - 1] + push[t]
+    season = 3 * torch.cos(2 * torch.pi * when)[:, None] * patterns[2]
+    noise = 0.1 * torch.randn(states, 12, generator=generator)
+    return (amplitudes @ patterns[:2] + season + noise).reshape(-1, *SHAPE), when % 1, when.long()
+
+
+def test_what_is_fitted_is_the_process():
+    latents, fraction, years = a_trajectory()
+    found = LaggedCovariance.fit(latents, fraction, years, modes=2, rank=6, window=3, steps=[6, 12])
+    assert found.lags == [0, 1, 2, 4]
+    stationary = 1 / (1 - torch.tensor([0.9, 0.5]) ** 2)
+    for k, lag in enumerate(found.lags):
+        expected = stationary * torch.tensor([0.9, 0.5]) ** lag + 0.01 * (lag == 0)
+        torch.testing.assert_close(found.lagged[k].diagonal().float(), expected, rtol=0.1, atol=0.05)
+    assert found.floor[6] == pytest.approx(0.01, rel=0.2)
+    turn = found.seasons.flatten(1)
+    assert turn[1].norm() == pytest.approx(3, rel=0.05) and turn[2].norm() < 0.3
+    windows = latents[torch.arange(0, 23_000, 7)[:, None] + torch.arange(3)]
+    when = fraction[torch.arange(0, 23_000, 7)[:, None] + torch.arange(3)]
+    climatology = found.climatology(3, 6)
+    white = climatology.apply(lambda c: c.rsqrt(), windows - climatology.mean(when))
+    assert float(white.square().mean()) == pytest.approx(1, rel=0.05)
+
+
+def test_variances_are_those_of_years_that_modes_were_not_found_on():
+    generator = torch.Generator().manual_seed(3)
+    latents = torch.randn(80, *SHAPE, generator=generator)
+    fitted = [
+        LaggedCovariance.fit(
+            latents, torch.rand(80, generator=generator), years, modes=10, rank=20, window=2, steps=[6]
+        )
+        for years in (torch.arange(80) // 20, torch.zeros(80, dtype=torch.int64))
+    ]
+    honest, fooled = (f.variances[6] for f in fitted)
+    assert honest[0] / honest[-1] < 2 < fooled[0] / fooled[-1]
