@@ -29,9 +29,10 @@ def command(
     from rich.progress import Progress
 
     from app.cli.client import ServiceError
-    from models.training.config import load_config
+    from models.training.config import SphereConfig, load_config
     from models.training.plots import plot_losses
     from models.training.run import train_prior
+    from models.training.sphere import train_sphere
 
     console = Console()
     if threads:
@@ -45,6 +46,11 @@ def command(
                 for stage in ("autoencoder", "denoiser")
             }
 
+            def reading(stage: str, percent: int) -> None:
+                if stage not in tasks:
+                    tasks[stage] = bar.add_task(stage, total=100)
+                tick(stage, percent)
+
             def report(stage: str, row: dict[str, float]) -> None:
                 plot_losses(run)
                 bar.console.print(
@@ -55,7 +61,10 @@ def command(
             def tick(stage: str, step: int) -> None:
                 bar.update(tasks[stage], completed=step)
 
-            prior = train_prior(settings, data, run, report, tick)
+            if isinstance(settings, SphereConfig):
+                prior = train_sphere(settings, data, run, report, tick, reading)
+            else:
+                prior = train_prior(settings, data, run, report, tick)
     except (OSError, ValueError) as error:
         raise ServiceError(str(error)) from None
     console.print(f"the prior is in {prior.card.folder}")

@@ -109,17 +109,22 @@ def _of_sphere(card: PriorCard) -> Prior:
 
 
 def save_prior(prior: Prior, folder: Path) -> None:
-    """Writes `card.json` and `weights.safetensors`; large matrices in half precision."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Writes `card.json` and `weights.safetensors`; large matrices of the denoiser in half precision."""
     weights = {}
     for part, module in (("autoencoder", prior.autoencoder), ("denoiser", prior.denoiser)):
         for name, value in module.state_dict().items():
             half = value.numel() >= HALF_FROM and part == "denoiser"
-            weights[f"{part}.{name}"] = (value.half() if half else value.float()).contiguous()
+            weights[f"{part}.{name}"] = value.half() if half else value.float()
+    write_prior(prior.card, weights, folder)
+
+
+def write_prior(card: PriorCard, weights: dict[str, Tensor], folder: Path) -> None:
+    """Writes `card.json` and, as they are, `weights.safetensors`."""
+    folder.mkdir(parents=True, exist_ok=True)
     path = folder / "weights.safetensors"
-    save_file(weights, path)
+    save_file({name: value.contiguous() for name, value in weights.items()}, path)
     path.chmod(0o644)
-    (folder / "card.json").write_text(json.dumps(prior.card.to_dict(), indent=1, allow_nan=False) + "\n")
+    (folder / "card.json").write_text(json.dumps(card.to_dict(), indent=1, allow_nan=False) + "\n")
 
 
 HALF_FROM = 4096  # values; smaller tensors stay in float32

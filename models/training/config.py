@@ -62,8 +62,70 @@ class TrainingConfig:
     card: dict[str, Any] = field(default_factory=dict)
 
 
-def load_config(name: str | Path) -> TrainingConfig:
-    """The configuration in a YAML file, or the bundled one called `name`.
+@dataclass(frozen=True)
+class SphereAutoencoderConfig:
+    """Size and training of the autoencoder on the sphere (see `models.prior.sphere`).
+
+    `noise` is added to the latents in training; `start` and `validation` are numbers of states.
+    """
+
+    patch: int
+    latent: int
+    reach: int
+    width: int
+    blocks: int
+    steps: int
+    batch: int
+    learning_rate: float
+    noise: float
+    start: int
+    validation: int
+
+
+@dataclass(frozen=True)
+class LaggedConfig:
+    """Numbers of modes of a state and of a window (see `models.prior.lagged`)."""
+
+    modes: int
+    rank: int
+
+
+@dataclass(frozen=True)
+class TrajectoryConfig:
+    """Size and training of the denoiser; `sigma`: range of noise levels; `validation`: number of windows."""
+
+    width: int
+    blocks: int
+    steps: int
+    batch: int
+    learning_rate: float
+    weight_decay: float
+    ema: float
+    sigma: tuple[float, float]
+    validation: int
+
+
+@dataclass(frozen=True)
+class SphereConfig:
+    """A prior of the whole Earth to train; `steps` are the hours between states that its windows may have."""
+
+    name: str
+    title: str
+    description: str
+    channels: list[str]
+    step_hours: int
+    steps: list[int]
+    valid_hours: list[int]
+    window: int
+    years: dict[str, list[int]]
+    autoencoder: SphereAutoencoderConfig
+    climatology: LaggedConfig
+    denoiser: TrajectoryConfig
+    card: dict[str, Any] = field(default_factory=dict)
+
+
+def load_config(name: str | Path) -> TrainingConfig | SphereConfig:
+    """The configuration in a YAML file, or the bundled one called `name`; `kind: sphere` is a `SphereConfig`.
 
     Raises:
         ValueError: the file does not exist, or a key is missing, unknown or of the wrong kind.
@@ -75,15 +137,29 @@ def load_config(name: str | Path) -> TrainingConfig:
     data = yaml.safe_load(path.read_text())
     if not isinstance(data, dict):
         raise ValueError(f"{path}: expected a mapping of settings")
-    parts = {
-        "autoencoder": AutoencoderConfig,
-        "climatology": ClimatologyConfig,
-        "denoiser": DenoiserConfig,
-    }
+    if (kind := data.pop("kind", "region")) not in KINDS:
+        raise ValueError(f"{path}: no kind {kind!r}; there is {', '.join(KINDS)}")
+    whole, parts = KINDS[kind]
     for key, cls in parts.items():
         if key in data:
             data[key] = _strict(cls, data[key], f"{path}: {key}")
-    return _strict(TrainingConfig, data, str(path))
+    return _strict(whole, data, str(path))
+
+
+KINDS: dict[str, tuple[type, dict[str, type]]] = {
+    "region": (
+        TrainingConfig,
+        {"autoencoder": AutoencoderConfig, "climatology": ClimatologyConfig, "denoiser": DenoiserConfig},
+    ),
+    "sphere": (
+        SphereConfig,
+        {
+            "autoencoder": SphereAutoencoderConfig,
+            "climatology": LaggedConfig,
+            "denoiser": TrajectoryConfig,
+        },
+    ),
+}
 
 
 T = TypeVar("T")

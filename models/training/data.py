@@ -35,13 +35,8 @@ def open_states(path: Path | str, channels: list[str]) -> States:
     Raises:
         ValueError: a channel or dimension is missing, times are not increasing, or a value is not finite.
     """
-    source = str(path)
-    dataset = _open(source)
-    for name in ("time", "latitude", "longitude"):
-        if name not in dataset.coords:
-            raise ValueError(f"{path}: no coordinate {name!r}; it has {sorted(map(str, dataset.coords))}")
-    dataset = dataset.sortby("latitude", ascending=False)
-    fields = [_field(dataset, name, source) for name in channels]
+    dataset = open_dataset(str(path))
+    fields = [field(dataset, name, str(path)) for name in channels]
     values = np.stack([f.transpose("time", "latitude", "longitude").values for f in fields], axis=1)
     times = pd.DatetimeIndex(dataset.time.values)
     if not times.is_monotonic_increasing or times.has_duplicates:
@@ -55,6 +50,19 @@ def open_states(path: Path | str, channels: list[str]) -> States:
     return States(times, values.astype(np.float32), Grid(dataset.latitude.values, dataset.longitude.values))
 
 
+def open_dataset(source: str) -> xr.Dataset:
+    """A NetCDF or GRIB file or a Zarr store, from north to south.
+
+    Raises:
+        ValueError: it has no time, latitude or longitude.
+    """
+    dataset = _open(source)
+    for name in ("time", "latitude", "longitude"):
+        if name not in dataset.coords:
+            raise ValueError(f"{source}: no coordinate {name!r}; it has {sorted(map(str, dataset.coords))}")
+    return dataset.sortby("latitude", ascending=False)
+
+
 def _open(source: str) -> xr.Dataset:
     if source.rstrip("/").endswith(".zarr"):
         return xr.open_zarr(source)
@@ -64,13 +72,18 @@ def _open(source: str) -> xr.Dataset:
     return dataset.rename({name: dataset[name].attrs["GRIB_shortName"] for name in dataset.data_vars})
 
 
-def _field(dataset: xr.Dataset, name: str, source: str) -> xr.DataArray:
+def field(dataset: xr.Dataset, name: str, source: str) -> xr.DataArray:
+    """The field of a channel: the variable of that name, or a level of an upper-air variable.
+
+    Raises:
+        ValueError: there is none; names what there is.
+    """
     if name in dataset:
         return dataset[name]
     wanted = channel(name)
     for level in ("level", "isobaricInhPa"):
         if wanted.level is not None and wanted.variable in dataset and level in dataset[wanted.variable].dims:
-            return dataset[wanted.variable].sel({level: wanted.level})
+            return dataset[wanted.variable].sel({level: wanted.level}).rename(name)
     raise ValueError(f"{source}: no {name}; it has {sorted(map(str, dataset.data_vars))}")
 
 

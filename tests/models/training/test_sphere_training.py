@@ -1,0 +1,160 @@
+"""A prior of the whole Earth is trained from a Zarr store, however often that is interrupted."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import xarray as xr
+
+from models.prior.card import read_card
+from models.prior.prior import load_prior
+from models.training.config import SphereConfig, load_config
+from models.training.sphere import train_sphere
+from models.training.trajectories import prepare
+
+CONFIG = """
+kind: sphere
+name: tiny
+title: Tiny
+description: For a test.
+channels: [t500, t850, sp]
+step_hours: 6
+steps: [6, 12]
+valid_hours: [0, 6, 12, 18]
+window: 3
+years: {train: [2001, 2002], validate: [2003], test: [2003]}
+autoencoder: {patch: 2, latent: 4, reach: 3, width: 8, blocks: 1, steps: 6, batch: 4, learning_rate: 1.0e-3,
+              noise: 0.03, start: 100, validation: 8}
+climatology: {modes: 6, rank: 10}
+denoiser: {width: 32, blocks: 1, steps: 6, batch: 4, learning_rate: 1.0e-3, weight_decay: 0.0, ema: 0.9,
+           sigma: [0.1, 5.0], validation: 4}
+card:
+  time_tolerance_minutes: 30
+  max_station_elevation: {}
+  observation_error: {}
+  superob_correlation: 0.3
+  presets: {}
+  network: {}
+  data: {source: s, licence: l, attribution: a}
+"""
+
+
+def dataset() -> xr.Dataset:
+    """A wave that travels round the Earth, and a season; three years."""
+    times = pd.date_range("2001-01-01", "2003-12-31T18:00", freq="6h")
+    latitude, longitude = np.linspace(78.75, -78.75, 8), np.arange(0, 360, 22.5)
+    hours = np.arange(len(times))[:, None, None] * 6.0
+    noise = np.random.default_rng(0).standard_normal((len(times), 8, 16))
+    wave = np.cos(np.deg2rad(2 * longitude) - hours / 20 + np.deg2rad(latitude)[:, None]) + 0.1 * noise
+    season = np.cos(2 * np.pi * hours / 8766) * np.sin(np.deg2rad(latitude))[:, None]
+    aloft = np.stack([250 + 5 * wave - 9 * season, 280 + 3 * wave - 12 * season], axis=1)
+    surface = (
+        1e5 - 2e4 * np.exp(-((longitude - 90) ** 2) / 500) * (np.abs(latitude) < 40)[:, None] + 500 * wave
+    )
+    dims = ("time", "latitude", "longitude")
+    return xr.Dataset(
+        {
+            "t": (("time", "level", *dims[1:]), aloft.astype(np.float32)),
+            "sp": (dims, surface.astype(np.float32)),
+            "orography": (dims[1:], -surface.mean(0).astype(np.float32)),
+            "lsm": (dims[1:], (wave[0] > 0).astype(np.float32)),
+        },
+        {"time": times, "level": [500, 850], "latitude": latitude, "longitude": longitude},
+    )
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("data") / "tiny.zarr"
+    dataset().to_zarr(path)
+    return path
+
+
+def config(folder: Path) -> SphereConfig:
+    (folder / "tiny.yaml").write_text(CONFIG)
+    loaded = load_config(folder / "tiny.yaml")
+    assert isinstance(loaded, SphereConfig)
+    return loaded
+
+
+def test_a_trained_prior_can_be_loaded_and_is_the_same(store: Path, tmp_path: Path):
+    said: list[str] = []
+    prior = train_sphere(config(tmp_path), store, tmp_path, lambda stage, row: said.append(stage))
+    loaded = load_prior(read_card(tmp_path / "prior"))
+    assert said == ["autoencoder", "denoiser"]
+    z, when = torch.randn(2, 3, 4, 4, 8, generator=torch.Generator().manual_seed(0)), torch.full((2, 3), 0.4)
+    sigma = torch.tensor([0.5, 2.0])
+    torch.testing.assert_close(
+        prior.denoiser(z, sigma, when), loaded.denoiser(z, sigma, when), rtol=0, atol=1e-2
+    )
+    states = torch.from_numpy(dataset().isel(time=[5]).sp.values)
+    assert loaded.card.state.names == ["t500", "t850", "sp"]
+    assert loaded.card.representativeness["sp"] < states.std()
+    assert float(loaded.climatology.floor) == pytest.approx(loaded.card.architecture["denoiser"]["floor"])
+
+
+def test_the_wave_is_among_the_modes(store: Path, tmp_path: Path):
+    prior = train_sphere(config(tmp_path), store, tmp_path, lambda stage, row: None)
+    data = dataset().isel(time=slice(4000, 4003))
+    values = np.stack([*data.t.transpose("level", "time", ...).values, data.sp.values], axis=1)
+    z = prior.encode(torch.from_numpy(values))
+    mean = prior.climatology.mean(torch.full((1, 3), (4000 - 2920) / 1460))
+    anomaly = z[None] - mean
+    inside = (anomaly.flatten(1).double() @ prior.climatology.modes.T).square().sum()
+    assert inside > 0.8 * anomaly.square().sum()
+
+
+@pytest.mark.parametrize("stage", ["data", "autoencoder", "denoiser"])
+def test_an_interrupted_run_goes_on_to_the_same_prior(store: Path, tmp_path: Path, stage: str):
+    settings, once = config(tmp_path), []
+
+    def stop(at: str, step: int) -> None:
+        if at == stage and step >= (40 if at == "data" else 4) and not once:
+            once.append(at)
+            raise KeyboardInterrupt
+
+    whole = train_sphere(settings, store, tmp_path / "whole", lambda stage, row: None)
+    with pytest.raises(KeyboardInterrupt):
+        train_sphere(settings, store, tmp_path / "parts", lambda stage, row: None, stop, stop)
+    parts = train_sphere(settings, store, tmp_path / "parts", lambda stage, row: None)
+    for name, value in whole.denoiser.state_dict().items():
+        assert value.equal(parts.denoiser.state_dict()[name]), name
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda d: d.drop_vars("lsm"), "no static field 'lsm'"),
+        (lambda d: d.isel(time=d.time != d.time[50]), "not 6 h apart"),
+        (lambda d: d.rename(sp="ps"), "no sp; it has"),
+        (lambda d: d.assign(t=d.t.where(d.time != d.time[70])), "t500 is not finite at 2001-01-18 12:00"),
+        (lambda d: d.sel(time="2001"), r"training year\(s\) 2002"),
+        (lambda d: d.rename(latitude="lat"), "no coordinate 'latitude'"),
+    ],
+)
+def test_data_that_cannot_be_learned_from_are_refused(tmp_path: Path, spoil, words: str):
+    spoil(dataset()).to_zarr(tmp_path / "bad.zarr")
+    with pytest.raises(ValueError, match=words):
+        prepare(tmp_path / "bad.zarr", ["t500", "t850", "sp"], 6, [2001, 2002], tmp_path / "run")
+
+
+def test_data_from_the_south_are_turned(tmp_path: Path, store: Path):
+    dataset().isel(latitude=slice(None, None, -1)).to_zarr(tmp_path / "south.zarr")
+    turned, straight = (
+        prepare(path, ["t500", "sp"], 6, [2001], tmp_path / path.stem)
+        for path in (tmp_path / "south.zarr", store)
+    )
+    assert turned.states(torch.tensor([3])).equal(straight.states(torch.tensor([3])))
+    assert turned.static.equal(straight.static)
+
+
+def test_the_bundled_configuration_is_read():
+    assert isinstance(load_config("earth-t21"), SphereConfig)
+
+
+def test_a_configuration_of_an_unknown_kind_is_refused(tmp_path: Path):
+    (tmp_path / "a.yaml").write_text("kind: cube\n")
+    with pytest.raises(ValueError, match="no kind 'cube'; there is region, sphere"):
+        load_config(tmp_path / "a.yaml")
