@@ -12,6 +12,7 @@ A state on the grid has 34 channels: u, v, t, q on eight levels, named by a thou
 1000 hPa surface pressure), `sp` and `z500`. jcm, of the extra `simulate`, is imported only here.
 """
 
+import warnings
 from importlib import resources
 from typing import Any, Literal
 
@@ -55,19 +56,15 @@ class Earth:
     """
 
     def __init__(self, truncation: int = 21, diffusion: Diffusion = "weak", step_minutes: float = 30) -> None:
-        climate = resources.files("jcm") / "data/bc/t30/clim"
         coordinates = get_speedy_coords(layers=8, spectral_truncation=truncation)
-        terrain = TerrainData.from_file(str(climate / "terrain.nc"), coords=coordinates)
+        terrain, forcing = _boundary(coordinates)
         self.description = {"truncation": truncation, "diffusion": diffusion, "step_minutes": step_minutes}
-        self._forcing = ForcingData.from_file(
-            str(climate / "forcing.nc"), coords=coordinates, align_mode="wrap_year"
-        )
         self._seconds = int(step_minutes * 60)
         core = DinosaurDycore(
             coordinates, terrain, self._seconds, diffusion=_filter(diffusion), advection="eulerian"
         )
         self.model = Model(dycore=core, physics=speedy_physics(), start_time="2000-01-01")
-        self._step = self.model._get_op_split_step_fn(self._forcing)
+        self._step = self.model._get_op_split_step_fn(forcing)
         longitude, sine = (np.asarray(axis) for axis in coordinates.horizontal.nodal_axes)
         self.grid = Grid(np.rad2deg(np.arcsin(sine))[::-1], np.rad2deg(longitude))
         self.sigma = np.asarray(coordinates.vertical.centers)
@@ -121,6 +118,18 @@ class Earth:
         z500 = _at_pressure(p.geopotential, jnp.asarray(self.sigma)[:, None, None] * pressure, 50000.0)
         upper = [p.u_wind, p.v_wind, p.temperature, p.specific_humidity]
         return _north_first(jnp.concatenate([*upper, pressure[None], z500[None]]))
+
+
+def _boundary(coordinates: Any) -> tuple[TerrainData, ForcingData]:
+    """Orography and coasts, and the monthly climate of the surface, which jcm brings for T30."""
+    climate = resources.files("jcm") / "data/bc/t30/clim"
+    with warnings.catch_warnings():  # of jcm's ways with xarray and pandas, which will change
+        warnings.simplefilter("ignore")
+        terrain = TerrainData.from_file(str(climate / "terrain.nc"), coords=coordinates)
+        forcing = ForcingData.from_file(
+            str(climate / "forcing.nc"), coords=coordinates, align_mode="wrap_year"
+        )
+    return terrain, forcing
 
 
 def _filter(diffusion: Diffusion) -> DiffusionFilter:
