@@ -65,6 +65,6 @@ def command(
                 prior = train_sphere(settings, data, run, report, tick, reading)
             else:
                 prior = train_prior(settings, data, run, report, tick)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, FloatingPointError) as error:
         raise ServiceError(str(error)) from None
     console.print(f"the prior is in {prior.card.folder}")

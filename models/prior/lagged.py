@@ -22,6 +22,7 @@ from torch import Tensor
 from models.prior.climatology import Climatology, seasonal
 
 LAG = 6  # hours
+SMALLEST = 1e-4  # variance of a mode, of the mean variance: an estimate from few states may be negative
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +87,7 @@ class LaggedCovariance:
                 for a, b in (folds, folds[::-1])
             ]
             values = isotonic_regression(torch.stack(unseen).mean(0).numpy(), increasing=False).x
+            values = values.clip(SMALLEST * total / (window * flat.shape[1]))
             fitted.variances[step] = torch.from_numpy(values.copy()).float()
             rest = window * flat.shape[1] - rank
             fitted.floor[step] = max(total - float(values.sum()), 1e-6 * total) / rest

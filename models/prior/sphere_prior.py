@@ -35,7 +35,7 @@ def build_network(card: PriorCard) -> TrajectoryTransformer:
     """With untrained weights and static fields of zeros."""
     sizes: dict[str, Any] = card.architecture["denoiser"]
     shape = build_autoencoder(card).latent_shape
-    latitude = torch.as_tensor(card.state.grid.latitude, dtype=torch.float32).reshape(shape[1], -1).mean(1)
+    latitude = torch.tensor(card.state.grid.latitude, dtype=torch.float32).reshape(shape[1], -1).mean(1)
     static = torch.zeros(sizes["static"], *shape[1:])
     return TrajectoryTransformer(shape, latitude, static, sizes["width"], sizes["blocks"])
 

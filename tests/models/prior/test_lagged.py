@@ -99,3 +99,18 @@ def test_variances_are_those_of_years_that_modes_were_not_found_on():
     ]
     honest, fooled = (f.variances[6] for f in fitted)
     assert honest[0] / honest[-1] < 2 < fooled[0] / fooled[-1]
+
+
+def test_variances_from_few_states_are_still_variances():
+    generator = torch.Generator().manual_seed(4)
+    latents = torch.randn(14, *SHAPE, generator=generator)
+    found = LaggedCovariance.fit(
+        latents,
+        torch.rand(14, generator=generator),
+        torch.zeros(14, dtype=torch.int64),
+        modes=6,
+        rank=24,
+        window=5,
+        steps=[6],
+    )
+    assert torch.linalg.eigvalsh(found._window(5, 1)).min() < 0 < found.variances[6].min()
