@@ -35,3 +35,17 @@ def test_a_restored_state_goes_on_the_same(earth: Earth):
     after = earth.fields(earth.advance(state))
     assert np.isfinite(after).all() and not np.allclose(after, earth.fields(state))
     assert (np.asarray(earth.fields(earth.advance(restored))) == np.asarray(after)).all()
+
+
+def test_a_moved_state_has_the_fields_it_was_moved_to(earth: Earth):
+    state = earth.advance(earth.start(0, day=200))
+    other = earth.advance(earth.advance(earth.start(1, day=20)))
+    before, after = (np.asarray(earth.fields(x)) for x in (state, other))
+    found = np.asarray(earth.fields(earth.moved(state, before, after)))
+    scale = (after - before).reshape(34, -1).std(1)
+    error = (found - after).reshape(34, -1).std(1) / scale
+    assert error[16:24].max() < 1e-3 and error[32] < 1e-3  # temperature, surface pressure
+    assert np.median(error[:16]) < 0.2  # wind
+    same = earth.moved(state, before, before)
+    assert np.allclose(earth.fields(same), before, rtol=1e-5, atol=1e-5 * scale.max())
+    assert np.isfinite(earth.fields(earth.advance(earth.moved(state, before, after)))).all()

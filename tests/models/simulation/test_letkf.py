@@ -1,0 +1,80 @@
+"""The ensemble filter against the Kalman filter, and what is special about it."""
+
+import numpy as np
+import pytest
+
+from models.simulation.letkf import analyse, distances
+
+EVERYWHERE = 1e9
+
+
+def a_problem(members: int = 12) -> dict[str, np.ndarray]:
+    """Three fields on four columns, five observations, each of one field in one column."""
+    rng = np.random.default_rng(0)
+    ensemble = rng.standard_normal((members, 3, 4)) + 2
+    where = np.array([0, 5, 7, 7, 10])
+    return {
+        "ensemble": ensemble,
+        "predicted": ensemble.reshape(members, -1)[:, where],
+        "value": rng.standard_normal(5) + 2,
+        "error": np.array([0.5, 0.2, 1.0, 0.3, 0.7]),
+        "distance": np.abs(rng.standard_normal((4, 5))) * 100,
+        "where": where,
+    }
+
+
+def without(problem: dict[str, np.ndarray], name: str) -> dict[str, np.ndarray]:
+    return {k: v for k, v in problem.items() if k != name}
+
+
+def test_without_localisation_it_is_the_kalman_filter():
+    problem = a_problem()
+    after = analyse(**without(problem, "where"), length=EVERYWHERE, relaxation=0).reshape(12, -1)
+    before = problem["ensemble"].reshape(12, -1)
+    covariance = np.cov(before.T)
+    operator = np.eye(12)[problem["where"]]
+    bracket = operator @ covariance @ operator.T + np.diag(problem["error"] ** 2)
+    gain = np.linalg.solve(bracket, operator @ covariance).T
+    expected = before.mean(0) + gain @ (problem["value"] - before.mean(0)[problem["where"]])
+    np.testing.assert_allclose(after.mean(0), expected, atol=1e-9)
+    np.testing.assert_allclose(np.cov(after.T), covariance - gain @ operator @ covariance, atol=1e-9)
+
+
+def test_columns_far_from_all_observations_are_left_alone():
+    problem = a_problem()
+    problem["distance"][2] = 5000.0
+    after = analyse(**without(problem, "where"), length=1000.0, relaxation=0.0)
+    np.testing.assert_allclose(after[:, :, 2], problem["ensemble"][:, :, 2], atol=1e-12)
+    assert not np.allclose(after[:, :, 1], problem["ensemble"][:, :, 1])
+
+
+def test_each_column_sees_what_is_near_it():
+    problem = a_problem()
+    near = problem["distance"] < 100
+    after = analyse(**without(problem, "where"), length=40.0, relaxation=0.0)
+    for g in range(4):
+        alone = {
+            **{k: problem[k][..., near[g]] for k in ("predicted", "value", "error")},
+            "ensemble": problem["ensemble"][:, :, [g]],
+            "distance": problem["distance"][[g]][:, near[g]],
+        }
+        np.testing.assert_allclose(analyse(**alone, length=40.0, relaxation=0.0)[..., 0], after[..., g])
+
+
+@pytest.mark.parametrize("relaxation", [0.0, 0.4, 1.0])
+def test_lost_spread_is_given_back(relaxation: float):
+    problem = a_problem()
+    after, plain = (
+        analyse(**without(problem, "where"), length=EVERYWHERE, relaxation=r) for r in (relaxation, 0.0)
+    )
+    spreads = [x.std(axis=0) for x in (problem["ensemble"], plain)]
+    np.testing.assert_allclose(after.mean(0), plain.mean(0), atol=1e-12)
+    np.testing.assert_allclose(after.std(axis=0), relaxation * spreads[0] + (1 - relaxation) * spreads[1])
+
+
+def test_distances_go_over_the_seam_and_the_poles():
+    points = np.array([0.0, 80.0]), np.array([359.0, 0.0])
+    quarter = np.pi / 2 * 6371
+    found = distances(*points, np.array([0.0, 80.0, 0.0]), np.array([1.0, 180.0, 89.0]))
+    np.testing.assert_allclose(found[0, [0, 2]], [quarter / 45, quarter], rtol=1e-6)
+    assert found[1, 1] == pytest.approx(20 / 90 * quarter)

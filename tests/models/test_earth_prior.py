@@ -1,0 +1,53 @@
+"""The bundled prior of the simulated Earth: a plausible atmosphere that reports pull towards themselves."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from models import osse
+from models.analysis import Analysis, sample
+from models.observations.table import empty
+from models.prior.card import load_card
+from models.prior.prior import Prior, load_prior
+
+TIMES = pd.date_range("2001-01-10", periods=5, freq="6h", tz="UTC").as_unit("ns")
+
+
+@pytest.fixture(scope="module")
+def earth() -> Prior:
+    return load_prior(load_card("earth-t21"))
+
+
+def test_its_january_is_a_january(earth: Prior):
+    state = earth.card.state
+    with torch.no_grad():
+        mean = earth.decode(Analysis(earth, TIMES).mean)[0].double().numpy()
+    fields, latitude = dict(zip(state.names, mean, strict=True)), state.grid.latitude
+    assert (fields["sp"] * state.grid.area_weights).mean() == pytest.approx(100_200, abs=500)
+    north, south = (np.argmin(abs(latitude - x)) for x in (45, -45))
+    assert fields["u200"][north].mean() > 15 < fields["u200"][south].mean()  # the jets
+    assert fields["t950"][north].mean() < fields["t950"][south].mean() - 5
+    assert fields["t950"][15:17].mean() > 295 and fields["t950"][0].mean() < 260
+    assert 0.010 < fields["q950"][15:17].mean() < 0.020
+
+
+def test_reports_of_a_trajectory_bring_members_to_it(earth: Prior):
+    analysis = Analysis(earth, TIMES)
+    truth = sample(analysis, empty(), members=[osse.TRUTH], seed=0, preset="fast")[0]
+    network = osse.example_network(earth.card)
+    reports = osse.observe(analysis, network, truth, seed=0)
+    members = sample(analysis, reports, members=[0, 1], seed=0, preset="fast")
+    climate = earth.decode(analysis.mean).detach().numpy()
+    weight = earth.card.state.grid.area_weights
+
+    def distance(field: np.ndarray) -> np.ndarray:
+        return np.sqrt((((field - truth) ** 2) * weight).mean((0, 2, 3)))
+
+    ratio = dict(zip(earth.card.state.names, distance(members.mean(0)) / distance(climate), strict=True))
+    assert (
+        ratio["sp"] < 0.9 and ratio["u510"] < 0.9 and ratio["t510"] < 0.9
+    )  # two members: 1.2 without reports
+    assert ratio["v685"] < 0.95 and ratio["z500"] < 0.9  # which nothing has observed
+    spread = members.std(0, ddof=1)
+    assert 0 < spread.min() and np.isfinite(members).all()
