@@ -7,14 +7,9 @@ convolutions that starts at zero,
     z = P u + encoder(u),        u = Q z + decoder(z),
 
 and P, Q start as the principal components of the patches (`start_from_patches`): training begins at the
-best linear code and the decoder stays close to linear, which the guidance likes. On a grid that goes round
-the Earth padding is circular along longitude, and the row beyond a pole is the row half a turn away;
-elsewhere edges are repeated. Latents are standardised per channel, so that the diffusion prior sees unit
-variance, and
-
-    z <- z / sqrt(1 + (z / bound)^2)
-
-keeps them within a bound where there is one (as Appa; Andry et al. 2025): a freak state is no freak latent.
+best linear code and the decoder stays close to linear, which the guidance likes. Along longitude the
+padding is circular on a grid that goes round the Earth, elsewhere edges are repeated. Latents are
+standardised per channel with buffers measured after training, so that the diffusion prior sees unit variance.
 """
 
 from collections.abc import Sequence
@@ -25,7 +20,7 @@ from torch import Tensor, nn
 
 
 class Convolution(nn.Module):
-    """3x3 convolution that keeps the shape; `periodic`: round the Earth and across its poles."""
+    """3x3 convolution that keeps the shape; circular in longitude where `periodic`."""
 
     def __init__(self, inputs: int, outputs: int, periodic: bool) -> None:
         super().__init__()
@@ -34,11 +29,8 @@ class Convolution(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs, h, w) -> (N, outputs, h, w)."""
-        if not self.periodic:
-            return self.kernel(F.pad(x, (1, 1, 1, 1), mode="replicate"))
-        north, south = (x[..., row, :].roll(x.shape[-1] // 2, -1) for row in (slice(1), slice(-1, None)))
-        x = torch.cat([north, x, south], dim=-2)
-        return self.kernel(torch.cat([x[..., -1:], x, x[..., :1]], dim=-1))
+        x = F.pad(x, (1, 1, 0, 0), mode="circular" if self.periodic else "replicate")
+        return self.kernel(F.pad(x, (0, 0, 1, 1), mode="replicate"))
 
 
 class Residual(nn.Module):
@@ -65,7 +57,6 @@ class Autoencoder(nn.Module):
         latent: K, latent channels.
         width, blocks: of the residual trunk.
         periodic: whether the grid goes round the Earth.
-        bound: of the latents, in standard deviations; None for none.
     """
 
     mean: Tensor
@@ -80,7 +71,6 @@ class Autoencoder(nn.Module):
         width: int,
         blocks: int,
         periodic: bool,
-        bound: float | None = None,
     ) -> None:
         super().__init__()
         if shape[0] % patch or shape[1] % patch:
@@ -88,7 +78,6 @@ class Autoencoder(nn.Module):
                 f"a grid of {shape[0]}x{shape[1]} points cannot be cut into {patch}x{patch} patches"
             )
         self.patch = patch
-        self.bound = bound
         self.latent_shape = (latent, shape[0] // patch, shape[1] // patch)
         patches = channels * patch**2
         self.analyse = nn.Conv2d(patches, latent, 1)
@@ -117,10 +106,7 @@ class Autoencoder(nn.Module):
         """Standardised states (..., C, H, W) -> latents (..., K, h, w)."""
         u = F.pixel_unshuffle(x.reshape(-1, *x.shape[-3:]), self.patch)
         z = self.analyse(u) + self.encoder(u)
-        z = (z - self.mean) / self.std
-        if self.bound is not None:
-            z = z * (1 + (z / self.bound) ** 2).rsqrt()
-        return z.reshape(*x.shape[:-3], *self.latent_shape)
+        return ((z - self.mean) / self.std).reshape(*x.shape[:-3], *self.latent_shape)
 
     def decode(self, z: Tensor) -> Tensor:
         """Latents (..., K, h, w) -> standardised states (..., C, H, W)."""
