@@ -22,6 +22,7 @@ from torch import Tensor
 from models.prior.climatology import Climatology, seasonal
 
 LAG = 6  # hours
+ROWS = 4096  # states taken to double precision at a time
 SMALLEST = 1e-4  # variance of a mode, of the mean variance: an estimate from few states may be negative
 
 
@@ -57,7 +58,7 @@ class LaggedCovariance:
         window: int,
         steps: Sequence[int],
     ) -> Self:
-        """From a trajectory, one state every six hours.
+        """From a trajectory, one state every six hours, without gaps.
 
         Arguments:
             latents: (N, K, h, w).
@@ -70,7 +71,10 @@ class LaggedCovariance:
         """
         flat = latents.flatten(1)
         seasons = _seasons(flat, year_fraction)
-        anomalies = flat - (seasonal(year_fraction).double() @ seasons).float()
+        anomalies = flat.clone()
+        basis = seasonal(year_fraction.double())
+        for part, harmonics in zip(anomalies.split(ROWS), basis.split(ROWS), strict=True):
+            part -= (harmonics @ seasons).float()
         spatial = _leading(anomalies[:: min(3, max(1, len(flat) // (2 * modes)))], modes)
         amplitudes = anomalies @ spatial.T
         lags = sorted({k * step // LAG for step in steps for k in range(window)})
@@ -116,10 +120,10 @@ class LaggedCovariance:
         return torch.cat(rows)
 
 
-def _seasons(flat: Tensor, year_fraction: Tensor, rows: int = 4096) -> Tensor:
+def _seasons(flat: Tensor, year_fraction: Tensor) -> Tensor:
     """Least-squares seasonal coefficients (1 + 2 HARMONICS, size), float64, of states (N, size)."""
     basis = seasonal(year_fraction.double())
-    products = sum(b.T @ x.double() for b, x in zip(basis.split(rows), flat.split(rows), strict=True))
+    products = sum(b.T @ x.double() for b, x in zip(basis.split(ROWS), flat.split(ROWS), strict=True))
     return torch.linalg.solve(basis.T @ basis, products)
 
 

@@ -70,8 +70,8 @@ def simulate(
         progress: called after each block with days done, spin-up included, and days in all.
 
     Raises:
-        ValueError: `out` holds a run of other settings, or a longer one.
-        FloatingPointError: the model blew up; names the day.
+        ValueError: `out` holds a run of other settings or another length, or something else.
+        FloatingPointError: the model blew up; names the days.
     """
     times, settings = times_of(years), {"seed": seed, **model.description}
     store = _open(out, model, times, settings)
@@ -100,7 +100,11 @@ def _blocks(done: int, spin_up: int, total: int) -> Iterator[tuple[int, int]]:
 def _open(out: Path, model: Model, times: pd.DatetimeIndex, settings: dict[str, Any]) -> zarr.Group:
     """The store, with coordinates and empty variables; an existing one has to be of the same run."""
     if not (out / "zarr.json").exists():
-        _create(out, model, times, settings)
+        if out.exists() and (not out.is_dir() or any(out.iterdir())):
+            raise ValueError(f"{out} exists and holds no run: give another name")
+        new = out.with_name(f"{out.name}.new")  # renamed when it is whole
+        _create(new, model, times, settings)
+        new.replace(out)
     group = zarr.open_group(out, use_consolidated=False)
     found = {name: group.attrs.get(name) for name in settings}
     if found != settings:
@@ -163,7 +167,8 @@ def _create(out: Path, model: Model, times: pd.DatetimeIndex, settings: dict[str
 
 def _write(store: zarr.Group, fields: np.ndarray, start: int, levels: int) -> None:
     if not np.isfinite(fields).all():
-        raise FloatingPointError(f"the model blew up on day {start * STEP // 24} after the spin-up")
+        days = f"{start * STEP // 24} and {(start + len(fields)) * STEP // 24}"
+        raise FloatingPointError(f"the model blew up between days {days} after the spin-up")
     here = slice(start, start + len(fields))
     for k, name in enumerate(UPPER):
         store[name][here] = fields[:, k * levels : (k + 1) * levels]  # type: ignore[index]

@@ -47,6 +47,9 @@ class Earth:
         diffusion: "weak", or SPEEDY's "default".
         step_minutes: of the time step: 30, or 60 for half the cost and a different climate.
 
+    Raises:
+        ValueError: the time step does not divide six hours.
+
     Attributes:
         grid: Gaussian, north to south.
         levels: a thousand times sigma, top first.
@@ -60,6 +63,8 @@ class Earth:
         terrain, forcing = _boundary(coordinates)
         self.description = {"truncation": truncation, "diffusion": diffusion, "step_minutes": step_minutes}
         self._seconds = int(step_minutes * 60)
+        if self._seconds <= 0 or STEP % self._seconds:
+            raise ValueError(f"a time step of {step_minutes:g} minutes does not divide six hours")
         core = DinosaurDycore(
             coordinates, terrain, self._seconds, diffusion=_filter(diffusion), advection="eulerian"
         )

@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 import yaml
 
+LAG = 6  # hours between the states of a prior of the Earth
 CONFIGS = Path(__file__).parent / "configs"
 
 
@@ -107,7 +108,12 @@ class TrajectoryConfig:
 
 @dataclass(frozen=True)
 class SphereConfig:
-    """A prior of the whole Earth to train; `steps` are the hours between states that its windows may have."""
+    """A prior of the whole Earth to train; `steps` are the hours between states that its windows may have.
+
+    Raises:
+        ValueError: states are not six hours apart, a step is no multiple of that, or years are missing or, of
+            the training, not in a row.
+    """
 
     name: str
     title: str
@@ -122,6 +128,22 @@ class SphereConfig:
     climatology: LaggedConfig
     denoiser: TrajectoryConfig
     card: dict[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Checks what would go wrong only hours later."""
+        if self.step_hours != LAG:
+            raise ValueError(f"step_hours: {self.step_hours}, but states of the Earth are {LAG} h apart")
+        if not self.steps or self.steps[0] != LAG or any(step % LAG for step in self.steps):
+            raise ValueError(f"steps: {self.steps} have to be multiples of {LAG}, and begin with it")
+        if missing := _missing_years(self.years):
+            raise ValueError(f"years: none for {', '.join(missing)}")
+        train = self.years["train"]
+        if train != list(range(train[0], train[0] + len(train))):
+            raise ValueError(f"years: {train} to train on do not follow each other")
+
+
+def _missing_years(years: dict[str, list[int]]) -> list[str]:
+    return [name for name in ("train", "validate", "test") if not years.get(name)]
 
 
 def load_config(name: str | Path) -> TrainingConfig | SphereConfig:

@@ -1,7 +1,7 @@
 """Trains a prior of the whole Earth: autoencoder, lagged covariances, denoiser, card. Each stage resumes.
 
-The same line serves 32 x 64 points and 721 x 1440: sizes are in the configuration, and the data are never in
-memory as a whole. Latents are: for thirty years of 8 x 16 columns they take 2 GB.
+States are never in memory as a whole. Their latents are: for thirty years of 8 x 16 columns of 96 numbers
+they take 2 GB, and a few times as much while covariances are fitted.
 """
 
 import dataclasses
@@ -26,6 +26,7 @@ from models.state.spec import StateSpec
 from models.training.config import SphereConfig
 from models.training.loop import train
 from models.training.run import Report, Tick
+from models.training.same_run import same_run
 from models.training.trajectories import Trajectories, prepare
 
 
@@ -43,11 +44,12 @@ def train_sphere(
         report, tick: as of `models.training.run.train_prior`.
         reading: called with "data" and the percentage read, while data are prepared.
     """
+    same_run(folder, {"data": str(Path(data).resolve()), **_what_matters(config)})
     found = prepare(
         data,
         config.channels,
         config.step_hours,
-        config.years["train"],
+        config.years,
         folder,
         lambda done, of: reading("data", 100 * done // of),
     )
@@ -74,6 +76,12 @@ def train_sphere(
     card = dataclasses.replace(card, scores={"reconstruction": test})
     write_prior(card, {name: _half(name, value) for name, value in weights.items()}, folder / "prior")
     return Prior(card, *assemble(card, weights))
+
+
+def _what_matters(config: SphereConfig) -> dict[str, Any]:
+    """The settings that a run cannot change on the way."""
+    settings = dataclasses.asdict(config)
+    return {name: value for name, value in settings.items() if name not in ("card", "title", "description")}
 
 
 def _card(config: SphereConfig, found: Trajectories, folder: Path) -> PriorCard:
@@ -230,8 +238,9 @@ def _train_denoiser(
         return relative_loss(denoised - clean, sigma, climatology)
 
     def loss_of(module: nn.Module, generator: torch.Generator) -> Tensor:
-        coarse = int(torch.randint(2 * len(config.steps) - 2 or 1, (), generator=generator))
-        step = config.steps[max(0, coarse - len(config.steps) + 2)]
+        others = len(config.steps) - 1
+        drawn = int(torch.randint(2 * others or 1, (), generator=generator))
+        step = config.steps[max(0, drawn - others + 1) if others else 0]
         possible = starts["train", step]
         first = possible[torch.randint(len(possible), (settings.batch,), generator=generator)]
         sigma = torch.empty(settings.batch).uniform_(low, high, generator=generator).exp()

@@ -102,12 +102,31 @@ def test_another_run_is_not_written_over(tmp_path: Path):
         simulate(Counting(), tmp_path / "a", 2, 7)
 
 
+def test_what_is_no_run_is_left_alone(tmp_path: Path):
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "thesis.txt").write_text("years of work")
+    with pytest.raises(ValueError, match="holds no run: give another name"):
+        simulate(Counting(), tmp_path / "a", 1, 7)
+    assert (tmp_path / "a" / "thesis.txt").read_text() == "years of work"
+
+
+def test_a_store_that_was_half_made_is_made_again(tmp_path: Path, monkeypatch):
+    def fails(*_: Any, **__: Any) -> None:
+        raise Stop
+
+    with monkeypatch.context() as patch, pytest.raises(Stop):
+        patch.setattr("zarr.consolidate_metadata", fails)
+        simulate(Counting(), tmp_path / "a", 1, 7)
+    simulate(Counting(), tmp_path / "a", 1, 7)
+    assert xr.open_zarr(tmp_path / "a")["u"].notnull().all()
+
+
 def test_a_model_that_blows_up_is_stopped(tmp_path: Path):
     class Unstable(Counting):
         def fields(self, state: Any) -> Any:
             return super().fields(state) * (np.nan if state[1] > 20 else 1)
 
-    with pytest.raises(FloatingPointError, match="blew up on day 2"):
+    with pytest.raises(FloatingPointError, match="blew up between days 2 and 4 after"):
         simulate(Unstable(), tmp_path / "a", 1, 7)
 
 

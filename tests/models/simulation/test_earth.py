@@ -29,6 +29,12 @@ def test_fields_are_the_channels_in_si_units_north_first(earth: Earth):
     assert earth.land[:4].mean() < 0.5 < earth.land[-3:].mean()  # the Arctic is a sea, Antarctica is not
 
 
+@pytest.mark.parametrize("minutes", [0, 50, 400])
+def test_a_step_that_does_not_divide_six_hours_is_refused(minutes: int):
+    with pytest.raises(ValueError, match=f"a time step of {minutes} minutes"):
+        Earth(step_minutes=minutes)
+
+
 def test_a_restored_state_goes_on_the_same(earth: Earth):
     state = earth.advance(earth.start(0, day=200))
     restored = earth.restore(earth.leaves(state))

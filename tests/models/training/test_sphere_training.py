@@ -1,5 +1,6 @@
 """A prior of the whole Earth is trained from a Zarr store, however often that is interrupted."""
 
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +40,9 @@ card:
   network: {}
   data: {source: s, licence: l, attribution: a}
 """
+
+
+YEARS = {"train": [2001, 2002], "test": [2003]}
 
 
 def dataset() -> xr.Dataset:
@@ -130,20 +134,61 @@ def test_an_interrupted_run_goes_on_to_the_same_prior(store: Path, tmp_path: Pat
         (lambda d: d.isel(time=d.time != d.time[50]), "not 6 h apart"),
         (lambda d: d.rename(sp="ps"), "no sp; it has"),
         (lambda d: d.assign(t=d.t.where(d.time != d.time[70])), "t500 is not finite at 2001-01-18 12:00"),
-        (lambda d: d.sel(time="2001"), r"training year\(s\) 2002"),
+        (lambda d: d.sel(time="2001"), "no states of 2002, to train on"),
+        (lambda d: d.sel(time=slice("2001", "2002")), "no states of 2003, to test on"),
+        (lambda d: d.assign(lsm=d.lsm * 0), "lsm is the same everywhere"),
+        (lambda d: d.assign(sp=d.sp * 0 + 1e5), "sp never changes"),
+        (lambda d: d.isel(longitude=slice(0, 9)), "do not go round the Earth"),
         (lambda d: d.rename(latitude="lat"), "no coordinate 'latitude'"),
     ],
 )
 def test_data_that_cannot_be_learned_from_are_refused(tmp_path: Path, spoil, words: str):
     spoil(dataset()).to_zarr(tmp_path / "bad.zarr")
     with pytest.raises(ValueError, match=words):
-        prepare(tmp_path / "bad.zarr", ["t500", "t850", "sp"], 6, [2001, 2002], tmp_path / "run")
+        prepare(tmp_path / "bad.zarr", ["t500", "t850", "sp"], 6, YEARS, tmp_path / "run")
+
+
+def test_a_run_does_not_go_on_with_a_longer_store(tmp_path: Path):
+    dataset().sel(time="2001").to_zarr(tmp_path / "a.zarr")
+    prepare(tmp_path / "a.zarr", ["t500"], 6, {"train": [2001]}, tmp_path / "run")
+    dataset().to_zarr(tmp_path / "a.zarr", mode="w")
+    with pytest.raises(ValueError, match="made from 1460 states, not 4380"):
+        prepare(tmp_path / "a.zarr", ["t500"], 6, {"train": [2001]}, tmp_path / "run")
+
+
+def test_a_run_does_not_go_on_with_other_settings(store: Path, tmp_path: Path):
+    settings = config(tmp_path)
+    train_sphere(settings, store, tmp_path / "run", lambda stage, row: None)
+    other = dataclasses.replace(settings, autoencoder=dataclasses.replace(settings.autoencoder, steps=7))
+    with pytest.raises(ValueError, match="holds a run with another autoencoder: give another --out"):
+        train_sphere(other, store, tmp_path / "run", lambda stage, row: None)
+    renamed = dataclasses.replace(settings, title="Tinier")
+    assert train_sphere(renamed, store, tmp_path / "run", lambda stage, row: None).card.title == "Tinier"
+
+
+def test_a_prior_of_one_step(store: Path, tmp_path: Path):
+    settings = dataclasses.replace(config(tmp_path), steps=[6])
+    assert train_sphere(settings, store, tmp_path / "run", lambda stage, row: None).card.window == 3
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"step_hours": 12}, "step_hours: 12"),
+        ({"steps": [6, 9]}, r"steps: \[6, 9\]"),
+        ({"years": {"train": [2001], "test": [2003]}}, "none for validate"),
+        ({"years": {"train": [2001, 2003], "validate": [2002], "test": [2004]}}, "do not follow each other"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused_at_once(tmp_path: Path, change, words: str):
+    with pytest.raises(ValueError, match=words):
+        dataclasses.replace(config(tmp_path), **change)
 
 
 def test_data_from_the_south_are_turned(tmp_path: Path, store: Path):
     dataset().isel(latitude=slice(None, None, -1)).to_zarr(tmp_path / "south.zarr")
     turned, straight = (
-        prepare(path, ["t500", "sp"], 6, [2001], tmp_path / path.stem)
+        prepare(path, ["t500", "sp"], 6, {"train": [2001]}, tmp_path / path.stem)
         for path in (tmp_path / "south.zarr", store)
     )
     assert turned.states(torch.tensor([3])).equal(straight.states(torch.tensor([3])))

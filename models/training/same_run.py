@@ -1,0 +1,24 @@
+"""A run goes on only with the data and the settings that it began with."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+
+def same_run(folder: Path, made_from: dict[str, Any]) -> None:
+    """Notes in `folder`/run.json what a run is made from, or compares with what is noted there.
+
+    Raises:
+        ValueError: the run in `folder` was made from something else; names what differs.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    path, now = folder / "run.json", json.loads(json.dumps(made_from))
+    if not path.exists():
+        aside = path.with_suffix(".tmp")
+        aside.write_text(json.dumps(now, indent=1))
+        aside.replace(path)
+        return
+    was = json.loads(path.read_text())
+    different = [name for name in sorted(was.keys() | now.keys()) if was.get(name) != now.get(name)]
+    if different:
+        raise ValueError(f"{folder} holds a run with another {', '.join(different)}: give another --out")
