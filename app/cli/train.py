@@ -14,6 +14,7 @@ def command(
     out: Annotated[Path, typer.Option(help="Folder of the run; an interrupted run in it goes on.")] = Path(
         "runs"
     ),
+    device: Annotated[str, typer.Option(help="For a prior of the Earth: cpu, cuda ...")] = "cpu",
     threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0 leaves the choice to torch.")] = 0,
 ) -> None:
     """Train a prior: autoencoder, climatology, denoiser.
@@ -62,7 +63,7 @@ def command(
                 bar.update(tasks[stage], completed=step)
 
             if isinstance(settings, SphereConfig):
-                prior = train_sphere(settings, data, run, report, tick, reading)
+                prior = train_sphere(settings, data, run, report, tick, reading, device)
             else:
                 prior = train_prior(settings, data, run, report, tick)
     except (OSError, ValueError, FloatingPointError) as error:

@@ -204,3 +204,8 @@ def _save(path: Path, arrays: dict[str, np.ndarray]) -> None:
     with aside.open("wb") as file:
         np.savez(file, **arrays)  # type: ignore[arg-type]
     aside.replace(path)
+
+
+def spread(rows: Tensor, most: int) -> Tensor:
+    """At most so many of the rows, evenly spread."""
+    return rows[torch.linspace(0, len(rows) - 1, min(most, len(rows))).long()]
