@@ -6,7 +6,8 @@ from typing import Any, TypeVar
 
 import yaml
 
-LAG = 6  # hours between the states of a prior of the Earth
+from models.prior.lagged import LAG
+
 CONFIGS = Path(__file__).parent / "configs"
 
 
@@ -135,15 +136,11 @@ class SphereConfig:
             raise ValueError(f"step_hours: {self.step_hours}, but states of the Earth are {LAG} h apart")
         if not self.steps or self.steps[0] != LAG or any(step % LAG for step in self.steps):
             raise ValueError(f"steps: {self.steps} have to be multiples of {LAG}, and begin with it")
-        if missing := _missing_years(self.years):
+        if missing := [name for name in ("train", "validate", "test") if not self.years.get(name)]:
             raise ValueError(f"years: none for {', '.join(missing)}")
         train = self.years["train"]
         if train != list(range(train[0], train[0] + len(train))):
             raise ValueError(f"years: {train} to train on do not follow each other")
-
-
-def _missing_years(years: dict[str, list[int]]) -> list[str]:
-    return [name for name in ("train", "validate", "test") if not years.get(name)]
 
 
 def load_config(name: str | Path) -> TrainingConfig | SphereConfig:

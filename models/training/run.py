@@ -17,7 +17,7 @@ from models.prior.prior import Prior, build, save_prior
 from models.state.channels import channel
 from models.state.spec import StateSpec
 from models.state.time import year_fraction
-from models.training.config import TrainingConfig
+from models.training.config import SphereConfig, TrainingConfig
 from models.training.data import States, open_states, window_starts
 from models.training.loop import train
 
@@ -84,6 +84,13 @@ def _card(config: TrainingConfig, states: States, folder: Path) -> PriorCard:
         mean=train_values.mean(axis=(0, 2, 3)),
         std=train_values.std(axis=(0, 2, 3)),
     )
+    return described(config, spec, _architecture(config), folder)
+
+
+def described(
+    config: TrainingConfig | SphereConfig, spec: StateSpec, architecture: dict[str, Any], folder: Path
+) -> PriorCard:
+    """The card of a prior to be trained, which does not know its errors yet."""
     extra = {**config.card, "data": {**config.card.get("data", {}), "years": config.years}}
     return PriorCard(
         name=config.name,
@@ -93,7 +100,7 @@ def _card(config: TrainingConfig, states: States, folder: Path) -> PriorCard:
         state=spec,
         window=config.window,
         valid_hours=tuple(config.valid_hours),
-        architecture=_architecture(config),
+        architecture=architecture,
         representativeness={},
         **extra,
     )

@@ -21,7 +21,7 @@ from models.prior.trajectory import TrajectoryTransformer
 from models.state.channels import channel
 from models.state.spec import StateSpec
 from models.training.config import SphereConfig
-from models.training.run import Report, Tick
+from models.training.run import Report, Tick, described
 from models.training.same_run import same_run
 from models.training.sphere_autoencoder import encode_all, residual, train_autoencoder
 from models.training.sphere_denoiser import train_denoiser
@@ -102,19 +102,7 @@ def _card(config: SphereConfig, found: Trajectories, folder: Path) -> PriorCard:
         "denoiser": {"width": d.width, "blocks": d.blocks, "static": len(found.static) * a.patch**2},
         "climatology": {"steps": config.steps},
     }
-    extra = {**config.card, "data": {**config.card.get("data", {}), "years": config.years}}
-    return PriorCard(
-        name=config.name,
-        title=config.title,
-        description=config.description.strip(),
-        folder=folder,
-        state=spec,
-        window=config.window,
-        valid_hours=tuple(config.valid_hours),
-        architecture=architecture,
-        representativeness={},
-        **extra,
-    )
+    return described(config, spec, architecture, folder)
 
 
 def _build(card: PriorCard, found: Trajectories) -> tuple[SphereAutoencoder, TrajectoryTransformer]:
