@@ -1,13 +1,12 @@
 """The command `serein`. One command per file; whatever is slow to import is imported inside the commands."""
 
-import inspect
-import re
 import sys
 from typing import Annotated
 
 import typer
 
 from app.cli import demo, doctor, fetch, osse, priors, score, simulate, submit, train, up, watch
+from app.cli.register import register
 
 app = typer.Typer(
     name="serein",
@@ -43,9 +42,7 @@ def common(
     """Options of `serein` itself."""
 
 
-for module in (up, demo, submit, watch, fetch, priors, doctor, osse, train):
-    text = inspect.getdoc(module.command) or ""
-    app.command(module.NAME, help=re.sub(r"(?<!\n)\n(?!\n)", " ", text))(module.command)
+register(app, up, demo, submit, watch, fetch, priors, doctor, osse, train)
 app.add_typer(simulate.group, name="simulate")
 app.add_typer(score.group, name="score")
 
