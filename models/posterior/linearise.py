@@ -7,8 +7,9 @@ from torch import Tensor
 from models.observations.operator import ObservationOperator
 from models.posterior.gaussian import GaussianObservations, LinearObservations
 from models.posterior.jacobian import Jacobian
-from models.posterior.many import ManyObservations, modes_of
+from models.posterior.many import ManyObservations
 from models.posterior.states import StateObservations
+from models.posterior.tangent import Tangent
 from models.prior.prior import Prior
 
 MANY = 5000  # observations; a dense Jacobian and its factor are small below
@@ -76,9 +77,18 @@ def _rows(prior: Prior, operator: ObservationOperator, state: Tensor, chunk: int
 
 
 def by_action(
-    prior: Prior, operator: ObservationOperator, mean: Tensor, value: Tensor, error: Tensor
+    prior: Prior,
+    operator: ObservationOperator,
+    mean: Tensor,
+    value: Tensor,
+    error: Tensor,
+    tangent: Tangent | None = None,
 ) -> ManyObservations:
-    """With the Jacobian as a function: products with it decode, and cost as much."""
+    """With the Jacobian as a function: products with it decode, and cost as much.
+
+    Arguments:
+        tangent: of the prior's decoder at or near the mean, where it is known already.
+    """
 
     at: dict[int, Jacobian] = {}
 
@@ -94,6 +104,6 @@ def by_action(
     def adjoint(weights: Tensor) -> Tensor:
         return jacobian(len(weights)).pull(weights)
 
-    along, rest = modes_of(action, prior.climatology, torch.Generator().manual_seed(0), len(value))
+    along, rest = (tangent or Tangent.of(prior, mean.mean(0))).seen(operator, prior.climatology)
     y, std, background = (v.float() for v in (value, error, operator(prior.decode(mean))))
     return ManyObservations(y, std, background, prior.climatology, along, rest, action, adjoint)

@@ -45,12 +45,15 @@ class Climatology(nn.Module):
             another must not depend on how many windows there are at a time, as sums in float32 do.
         variances: lambda, (rank,).
         floor: delta, ().
+        spatial: orthonormal modes of a state, (r, K h w), that those of the window are made of; None where
+            any direction may occur.
     """
 
     seasons: Tensor
     modes: Tensor
     variances: Tensor
     floor: Tensor
+    spatial: Tensor | None = None
 
     def __init__(self, window: int, latent_shape: tuple[int, int, int], rank: int) -> None:
         super().__init__()

@@ -107,6 +107,7 @@ class LaggedCovariance:
         climatology.modes.copy_((leading @ self.spatial.double()).flatten(1))
         climatology.variances.copy_(values)
         climatology.floor.fill_(self.floor[step])
+        climatology.spatial = self.spatial
         return climatology
 
     def _window(self, window: int, stride: int) -> Tensor:

@@ -1,0 +1,71 @@
+r"""What the decoder makes of small changes of a state: its Jacobian D along some directions, once for all.
+
+The decoder knows no time, and the climatological mean hardly changes in a window, so one linearisation serves
+all its states. It is pushed along the modes of space S, and along random signs s outside of them. For an
+observation operator H and the modes U of a window (their part at each state a combination of S) these give
+
+    A = H D U,        diag(H D (1 - U U^T) D^T H^T) = |H D S|^2 - |A|^2 + E |H D s|^2
+
+(Hutchinson 1990; Bekas et al. 2007), for any number of observations at the cost of interpolating fields.
+"""
+
+from dataclasses import dataclass
+from typing import Self
+
+import torch
+from torch import Tensor
+
+from models.observations.operator import ObservationOperator
+from models.posterior.jacobian import Jacobian
+from models.prior.climatology import Climatology
+from models.prior.prior import Prior
+
+PROBES = 64
+CHUNK = 32  # directions pushed at a time
+
+
+@dataclass(frozen=True, eq=False)
+class Tangent:
+    """D along directions of a state.
+
+    Attributes:
+        basis: S, orthonormal, (r, K h w).
+        fields: D S, SI units, (r, C, H, W).
+        probes: D s for signs s with their part in S taken away, (PROBES, C, H, W).
+    """
+
+    basis: Tensor
+    fields: Tensor
+    probes: Tensor
+
+    @classmethod
+    def of(cls, prior: Prior, state: Tensor) -> Self:
+        """At latents `state` (K, h, w)."""
+        spatial = prior.climatology.spatial
+        basis = torch.eye(state.numel()) if spatial is None else spatial.float()
+        generator = torch.Generator().manual_seed(0)
+        signs = torch.randint(0, 2, (PROBES, state.numel()), generator=generator) * 2.0 - 1
+        signs = signs - (signs @ basis.T) @ basis
+        return cls(basis, _pushed(prior, state, basis), _pushed(prior, state, signs))
+
+    def seen(self, operator: ObservationOperator, climatology: Climatology) -> tuple[Tensor, Tensor]:
+        """A, (p, rank), and the diagonal of what lies outside of the modes, (p,)."""
+        observations, rank = len(operator.index), len(climatology.variances)
+        modes = climatology.modes.unflatten(1, (climatology.shape[0], -1))
+        along, inside = torch.zeros(observations, rank), torch.zeros(observations)
+        for state in range(len(modes[0])):
+            rows, at_state = operator.of_state(state)
+            if not len(rows):
+                continue
+            spatial = at_state(self.fields[:, None]).T
+            along[rows] += spatial @ (modes[:, state].float() @ self.basis.T).T
+            inside[rows] += spatial.square().sum(1) + at_state(self.probes[:, None]).square().mean(0)
+        return along, (inside - along.square().sum(1)).clamp_min(0)
+
+
+def _pushed(prior: Prior, state: Tensor, directions: Tensor) -> Tensor:
+    parts = []
+    for part in directions.split(CHUNK):
+        copies = state.expand(len(part), *state.shape)
+        parts.append(Jacobian(prior.decode, copies).push(part.reshape(copies.shape)).float())
+    return torch.cat(parts)
