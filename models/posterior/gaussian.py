@@ -160,7 +160,7 @@ class LinearObservations(GaussianObservations):
     @cached_property
     def _along(self) -> Tensor:
         """J U, (p, rank)."""
-        return self.jacobian @ self.climatology.modes.T
+        return self.climatology.along(self.jacobian)
 
     @cached_property
     def _gram(self) -> Tensor:

@@ -79,8 +79,20 @@ class Climatology(nn.Module):
         """
         flat = x.flatten(1).double()
         bulk = function(self.floor)
-        along = (flat @ self.modes.T) * (function(self.variances) - bulk)
-        return (bulk * flat + along @ self.modes).reshape(x.shape).to(x)
+        along = self.along(flat) * (function(self.variances) - bulk)
+        return (bulk * flat + self.across(along)).reshape(x.shape).to(x)
+
+    def along(self, x: Tensor) -> Tensor:
+        """U^T x, (N, rank), for x (N, L K h w), in its precision."""
+        return x @ self.modes.to(x).T
+
+    def along_state(self, x: Tensor, state: int) -> Tensor:
+        """The same of windows that are zero but for one state: x (N, K h w)."""
+        return x @ self.modes.unflatten(1, (self.shape[0], -1))[:, state].to(x).T
+
+    def across(self, a: Tensor) -> Tensor:
+        """U a, (N, L K h w), for a (N, rank), in its precision."""
+        return a @ self.modes.to(a)
 
     def denoise(self, z: Tensor, sigma: Tensor, mean: Tensor) -> Tensor:
         """E[z_0 | z_0 + sigma n = z], = m + C (C + sigma^2)^-1 (z - m); z (N, L, K, h, w), sigma ()."""
