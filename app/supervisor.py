@@ -1,4 +1,4 @@
-"""`serein up`: API, worker and beat in one process tree.
+"""`serein up`: API, workers and beat in one process tree.
 
 A child that dies is started again, ever more patiently if it keeps dying. SIGTERM or Ctrl-C stops them all,
 and if this process is killed outright Linux kills its children (PR_SET_PDEATHSIG): leases and markers
@@ -39,9 +39,11 @@ def commands(settings: Settings) -> dict[str, list[str]]:
     where = ["--host", settings.host, "--port", str(settings.port)]
     stop = ["--timeout-graceful-shutdown", "2"]  # event streams stay open as long as their jobs run
     beat = ["--schedule", str(settings.home / "beat" / "schedule"), "--pidfile", ""]
+    names = [f"worker {k}" for k in range(1, settings.workers + 1)]
+    worker = [*celery, "worker", *WORKER_FLAGS, "--loglevel", "warning"]
     return {
         "api": [*uvicorn, *where, *stop],
-        "worker": [*celery, "worker", *WORKER_FLAGS, "--loglevel", "warning"],
+        **{name: [*worker, "--hostname", f"{name.replace(' ', '-')}@%h"] for name in names},
         "beat": [*celery, "beat", *beat, "--loglevel", "warning"],
     }
 
@@ -131,7 +133,7 @@ def _listening(settings: Settings) -> bool:
 
 
 def _look_after(child: Child, services: Services) -> None:
-    if child.died() and child.name == "worker":
+    if child.died() and child.name.startswith("worker"):
         release_the_dead(services)
     if child.process is None and time.monotonic() >= child.start_at:
         child.start()

@@ -201,6 +201,12 @@ def sample(
         return analysis.prior.decode(z[:, -len(analysis.times) :]).numpy()
 
 
+def season(analysis: Analysis) -> NDArray[np.float32]:
+    """The state that the climatological mean decodes to at each time, SI units, (T, C, H, W)."""
+    with torch.no_grad():
+        return analysis.prior.decode(analysis.mean[-len(analysis.times) :]).numpy()
+
+
 def verify(
     analysis: Analysis, rows: pd.DataFrame, superobs: pd.DataFrame, members: NDArray[np.float32], seed: int
 ) -> tuple[dict[str, Any], pd.DataFrame]:

@@ -24,6 +24,7 @@ from models.state.spec import StateSpec
 from models.state.time import analysis_times
 from models.verification.calibration import coverage, rank_probabilities
 from models.verification.scores import area_mean, crps_ensemble, crps_gaussian
+from models.weather import has_weather, last_window, states_at
 
 TRUTH = 1_000_000  # the truth is this member of the prior, which no job asks for
 
@@ -50,6 +51,8 @@ def _airports(card: PriorCard) -> pd.DataFrame:
     airports = pd.DataFrame(airportsdata.load("ICAO").values())
     inside = card.state.grid.contains(airports["lat"], airports["lon"])
     airports = airports[inside & (airports["elevation"] * 0.3048 < 400)]
+    if card.state.grid.periodic:  # of the world's small airfields most are in America
+        airports = airports[airports["iata"] != ""]
     return pd.DataFrame(
         {
             "station_id": airports["icao"],
@@ -77,7 +80,9 @@ def _points(card: PriorCard) -> pd.DataFrame:
 
 
 def example_times(card: PriorCard) -> list[str]:
-    """The states of a day in February 2019, its end included."""
+    """The last states of the weather that the prior brings; without any, of a day in February 2019."""
+    if has_weather(card):
+        return last_window(card)
     start, end = (pd.Timestamp(day, tz="UTC") for day in ("2019-02-17T12", "2019-02-18T12"))
     return [t.isoformat() for t in analysis_times(start, end, card.state.step_hours, card.valid_hours)]
 
@@ -134,6 +139,18 @@ def simulate(
     """
     analysis = Analysis(prior, _times(times))
     return observe(analysis, network, truth(analysis, seed), seed)
+
+
+def simulate_weather(
+    card: PriorCard, network: pd.DataFrame, times: Sequence[str] | pd.DatetimeIndex, seed: int
+) -> pd.DataFrame:
+    """Observations of the weather that the prior brings and was not trained on, as `simulate` makes them.
+
+    Raises:
+        ValueError: the prior brings none, or none at these times.
+    """
+    when = _times(times)
+    return reports(card, when, network, states_at(card, when), seed)
 
 
 def truth(analysis: Analysis, seed: int) -> np.ndarray:

@@ -47,6 +47,9 @@ class Settings(BaseSettings):
     keep_attempts_hours: float = Field(
         default=24, ge=1, description="files of attempts that came to nothing stay so long after their job"
     )
+    workers: int = Field(
+        default=1, ge=1, description="worker processes of `serein up`; each keeps a prior in memory"
+    )
     block_members: int = Field(default=8, ge=1, description="members sampled by one task")
     poll_seconds: float = Field(default=0.5, gt=0, description="how often an event stream looks for news")
 

@@ -17,27 +17,33 @@ import typer
 from app.cli.options import ONE_THREAD
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from app.cli.client import Service
 
 NAME = "demo"
-TIMES = ("2019-02-17T12:00:00Z", "2019-02-18T12:00:00Z")
+SEED = 2019
+CORES = 2
+"""Workers of the demo, if the machine has as many cores: members are sampled in blocks, one by each."""
 
 
 def command(
     home: Annotated[Path, typer.Option(envvar="SEREIN_HOME", help="Folder of everything it keeps.")] = Path(
         "serein-demo"
     ),
-    members: Annotated[int, typer.Option(min=2, help="Members of the ensemble.")] = 32,
-    preset: Annotated[str, typer.Option(help="fast, balanced or careful.")] = "balanced",
-    prior: Annotated[str, typer.Option(help="Prior to start from.")] = "europe",
+    members: Annotated[int, typer.Option(min=2, help="Members of the ensemble.")] = 16,
+    preset: Annotated[str, typer.Option(help="fast, balanced or careful.")] = "fast",
+    prior: Annotated[str, typer.Option(help="Prior to start from, such as europe.")] = "earth-t21",
     keep: Annotated[
         bool, typer.Option("--keep", help="Leave the service running afterwards, for the maps.")
     ] = False,
 ) -> None:
     """Start the service, analyse an example batch, and show what comes out.
 
-    The example: about 150 airports observe states drawn from the prior, with noise; 30 % of them are kept
-    back to verify the ensemble with. The same steps as with observations of your own, by the same interface.
+    The example: some 150 airports, 60 of them with soundings, observe a day of a simulated Earth that the
+    prior was not trained on, with noise; 30 % of them are kept back to verify the ensemble with. (Of a prior
+    that brings no such weather they observe a draw.) The same steps as with observations of your own, by the
+    same interface.
 
     Example: serein demo --keep    (then open the address it prints)
     """
@@ -62,7 +68,7 @@ def command(
         job_id = service.execute(
             {
                 "prior": prior,
-                "window": {"start": TIMES[0], "end": TIMES[-1]},
+                "window": window_of(batch),
                 "observations": {"batches": [name]},
                 "members": members,
                 "preset": preset,
@@ -74,6 +80,7 @@ def command(
             console.print(f"what happened is in {home / 'service.log'}", highlight=False)
             raise typer.Exit(1)
         where = next((home / "store").glob(f"ensembles/{job_id}/a*/ensemble.zarr"))
+        show_truth(where, prior, console)
         console.print(
             f'[bold]From disk[/bold]: xarray.open_zarr("{where.resolve()}")', soft_wrap=True, highlight=False
         )
@@ -86,21 +93,20 @@ def command(
 
 
 def write_example(prior: str, path: Path) -> Path:
-    """A CSV batch: airports observing a draw of the prior. Made by `serein osse`, in a process of its own."""
-    from app.cli.client import ServiceError
+    """A CSV batch: airports observing weather the prior has not seen, or a draw of it if it brings none.
 
-    arguments = [
-        sys.executable,
-        "-m",
-        "app.cli",
-        "osse",
-        "--prior",
-        prior,
-        "--seed",
-        "2019",
-        "--out",
-        str(path),
-    ]
+    Made by `serein osse`, in a process of its own.
+    """
+    from app.cli.client import ServiceError
+    from models.prior.card import load_card
+    from models.weather import has_weather
+
+    try:
+        which = ["--weather"] if has_weather(load_card(prior)) else []
+    except LookupError as error:
+        raise ServiceError(str(error)) from None
+    osse = [sys.executable, "-m", "app.cli", "osse", "--prior", prior, *which]
+    arguments = [*osse, "--seed", str(SEED), "--out", str(path)]
     os.environ.setdefault(*ONE_THREAD)
     done = subprocess.run(arguments, capture_output=True, text=True)  # noqa: S603
     if done.returncode:
@@ -109,16 +115,46 @@ def write_example(prior: str, path: Path) -> Path:
     return path
 
 
+def window_of(batch: Path) -> dict[str, str]:
+    """First and last time of the reports of a CSV batch."""
+    import pandas as pd
+
+    times = pd.to_datetime(pd.read_csv(batch, usecols=["time"])["time"], utc=True)
+    return {"start": f"{times.min():%Y-%m-%dT%H:%M:%SZ}", "end": f"{times.max():%Y-%m-%dT%H:%M:%SZ}"}
+
+
+def show_truth(ensemble: Path, prior: str, console: "Console") -> None:
+    """How far the ensemble mean is from the weather that was observed, if the prior brought it."""
+    import xarray as xr
+
+    from models.prior.card import load_card
+    from models.verification.truth import against
+    from models.weather import has_weather, open_weather
+
+    card = load_card(prior)
+    if not has_weather(card):
+        return
+    with xr.open_zarr(ensemble) as members, open_weather(card) as weather:
+        found = against(members, weather, card.maps or card.state.names)
+    said = [f"{name} {error:.3g} ({spread:.3g}) {unit}" for name, unit, error, spread in found]
+    console.print(
+        "[bold]The truth[/bold], known everywhere here: RMSE of the ensemble mean over the globe (spread): "
+        + ", ".join(said),
+        highlight=False,
+    )
+
+
 @contextmanager
 def running_service(home: Path) -> Iterator["Service"]:
-    """`serein up` in `home` on a free port; stopped afterwards."""
+    """`serein up` in `home` on a free port, with a worker per core but at most two; stopped afterwards."""
     from app.cli.client import Service, ServiceError
 
     port = free_port()
+    up = [sys.executable, "-m", "app.cli", "up", "--workers", str(min(CORES, os.cpu_count() or 1))]
     log = home / "service.log"
     with log.open("w") as out:
         process = subprocess.Popen(  # noqa: S603
-            [sys.executable, "-m", "app.cli", "up", "--home", str(home), "--port", str(port)],
+            [*up, "--home", str(home), "--port", str(port)],
             stdout=out,
             stderr=subprocess.STDOUT,
             env={key: value for key, value in os.environ.items() if not key.endswith("_URL")},

@@ -21,6 +21,9 @@ def command(
     times: Annotated[
         list[str] | None, typer.Option("--time", help="Analysis time (UTC); repeat for more.")
     ] = None,
+    weather: Annotated[
+        bool, typer.Option("--weather", help="With --out: observe weather that comes with the prior.")
+    ] = False,
     out: Annotated[Path | None, typer.Option(help="Write the simulated reports here (CSV) and stop.")] = None,
     draws: Annotated[int, typer.Option(min=1, help="Truths to draw and analyse.")] = 4,
     members: Annotated[int, typer.Option(min=2, help="Members of each analysis.")] = 16,
@@ -38,6 +41,8 @@ def command(
     Example: serein osse --network stations.csv --draws 8
 
     Example: serein osse --out reports.csv    (reports to submit, made from one draw)
+
+    Example: serein osse --prior earth-t21 --weather --out reports.csv    (of weather it has never seen)
     """
     from rich.console import Console
     from rich.progress import Progress
@@ -57,23 +62,23 @@ def command(
             if missing := [name for name in COLUMNS if name not in stations]:
                 raise ServiceError(f"{network} lacks the column(s) {', '.join(missing)}")
             osse.demand(card, stations, when, preset)
-        except LookupError as error:
+            if weather and out is None:
+                raise ServiceError("reports of weather are written and submitted: say where, with --out")
+            if out is not None:
+                if weather:
+                    reports = osse.simulate_weather(card, stations, when, seed)
+                else:
+                    reports = osse.simulate(load_prior(card), stations, when, seed)
+                reports[list(REPORT)].to_csv(out, index=False)
+        except (LookupError, OSError, ValueError) as error:
             raise ServiceError(str(error)) from None
-        except (OSError, ValueError) as error:
-            raise ServiceError(str(error)) from None
-        the_prior = load_prior(card)
     if out is not None:
-        frame = osse.simulate(the_prior, stations, when, seed)
-        try:
-            frame[list(REPORT)].to_csv(out, index=False)
-        except OSError as error:
-            raise ServiceError(str(error)) from None
-        console.print(f"{len(frame)} reports in {out}; submit them with: serein submit {out}")
+        console.print(f"{len(reports)} reports in {out}; submit them with: serein submit {out}")
         return
     with Progress(console=console) as bar:
         task = bar.add_task("analysing", total=draws)
         scores = osse.check(
-            the_prior,
+            load_prior(card),
             stations,
             when,
             draws=draws,

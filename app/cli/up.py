@@ -17,8 +17,9 @@ def command(
     ] = None,
     host: Annotated[str | None, typer.Option(help="Address to listen on. Default: 127.0.0.1.")] = None,
     port: Annotated[int | None, typer.Option(help="Port to listen on. Default: 8000.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Worker processes. Default: 1.")] = None,
 ) -> None:
-    """Start the service: API, worker and beat in one process tree. Ctrl-C stops it; nothing is lost.
+    """Start the service: API, workers and beat in one process tree. Ctrl-C stops it; nothing is lost.
 
     Every setting is also an environment variable (SEREIN_HOME, SEREIN_PORT, SEREIN_DATABASE_URL ...).
 
@@ -30,7 +31,7 @@ def command(
     from workers.settings import Settings
 
     os.environ.setdefault(*ONE_THREAD)
-    given = {"home": home, "host": host, "port": port}
+    given = {"home": home, "host": host, "port": port, "workers": workers}
     settings = Settings(**{name: value for name, value in given.items() if value is not None})  # type: ignore[arg-type]
     address = f"http://{settings.host}:{settings.port}"
 

@@ -235,7 +235,7 @@ function ticks(id, low, high, step, signed = false) {
 
 function describe(o) {
   const { factor, offset, units } = o.scale;
-  const fixed = (value, shift = 0) => value === null ? "unknown" : (value * factor + shift).toFixed(factor === 1 || units === "hPa" ? 1 : 0);
+  const fixed = (value, shift = 0) => value === null ? "unknown" : (value * factor + shift).toFixed(units === "gpm" ? 0 : 1);
   const unit = units === "°C" ? "K" : units;
   const absolute = o.scale.quantity === "spread" && unit === "K" ? -273.15 : offset;
   const value = `${fixed(o.value, absolute)} ${unit === "K" ? "°C" : unit}`;

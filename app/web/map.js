@@ -45,6 +45,7 @@ export class WeatherMap {
     const squeeze = Math.max(Math.cos(((north + south) / 2) * Math.PI / 180), 0.2);
     const shape = (east - west) * squeeze / (north - south);
     const box = this.canvas.parentElement;
+    box.parentElement.classList.toggle("wide", shape > 1.6);  // legends below
     box.style.maxWidth = `${Math.round(Math.max(window.innerHeight * 0.85, 420) * shape)}px`;
     const width = box.clientWidth, height = Math.round(width / shape);
     const ratio = window.devicePixelRatio || 1;

@@ -43,15 +43,6 @@ class ObservationOperator:
         index = self.index.flatten().expand(*spread.shape[:-2], -1)
         return flat.scatter_add(-1, index, spread.flatten(-2)).unflatten(-1, self.shape)
 
-    def each(self, windows: Tensor) -> Tensor:
-        """Observation i of window i: (n, L, C, H, W) -> (n,)."""
-        return (windows.flatten(1).gather(1, self.index) * self.weight.to(windows)).sum(-1)
-
-    def split(self, size: int) -> "list[ObservationOperator]":
-        """The same H in parts of at most `size` observations."""
-        parts = zip(self.index.split(size), self.weight.split(size), strict=True)
-        return [ObservationOperator(self.shape, index, weight) for index, weight in parts]
-
     def within(self, window: int) -> "ObservationOperator":
         """The same H on windows of more states, of which it reads the last ones."""
         before = window - self.shape[0]

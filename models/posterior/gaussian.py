@@ -115,6 +115,11 @@ class GaussianObservations(ABC):
 
     def predict(self, background: Tensor, jacobian: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation of other linear quantities (q,) with the given h and J (q, size)."""
+        parts = zip(background.split(TOGETHER), jacobian.split(TOGETHER), strict=True)
+        mean, std = zip(*(self._predict(*part) for part in parts), strict=True)
+        return torch.cat(mean), torch.cat(std)
+
+    def _predict(self, background: Tensor, jacobian: Tensor) -> tuple[Tensor, Tensor]:
         rows = jacobian.reshape(-1, *self.climatology.shape)
         spread = self.climatology.apply(lambda c: c, rows.float())
         variance = (spread.flatten(1).double() * jacobian).sum(-1)
@@ -124,6 +129,9 @@ class GaussianObservations(ABC):
         misfit = self._whole.whiten((self.value - self.background)[None])
         mean = background + (cross * misfit).sum(-1).to(background)
         return mean, (variance - cross.square().sum(-1).to(variance)).clamp_min(0).sqrt()
+
+
+TOGETHER = 128  # quantities predicted at a time: each takes a few copies of a window
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,7 +168,7 @@ class LinearObservations(GaussianObservations):
     @cached_property
     def _along(self) -> Tensor:
         """J U, (p, rank)."""
-        return self.jacobian @ self.climatology.modes.T
+        return self.climatology.along(self.jacobian)
 
     @cached_property
     def _gram(self) -> Tensor:
@@ -169,6 +177,14 @@ class LinearObservations(GaussianObservations):
 
     def covariance(self, sigma: float | None = None) -> Tensor:
         """J V J^T, (p, p); V = C, or what is left of it at `sigma`."""
+        return self._climatological if sigma is None else self._covariance(sigma)
+
+    @cached_property
+    def _climatological(self) -> Tensor:
+        """J C J^T, which those who doubt reports ask for again and again."""
+        return self._covariance(None)
+
+    def _covariance(self, sigma: float | None) -> Tensor:
         variances, floor = self.left(sigma)
         return (self._along * (variances - floor)) @ self._along.T + floor * self._gram
 

@@ -66,14 +66,14 @@ def _distinct(operator: ObservationOperator) -> tuple[ObservationOperator, Tenso
     )
 
 
-def _rows(prior: Prior, operator: ObservationOperator, state: Tensor, chunk: int = 128) -> Tensor:
+def _rows(prior: Prior, operator: ObservationOperator, state: Tensor, chunk: int = 16) -> Tensor:
     """Derivatives of H(Dec(z)) at a state z (K, h, w), (n, K h w): a vector-Jacobian product each."""
-    found = [torch.zeros(0, state.numel(), dtype=torch.float64)]
-    for part in operator.split(chunk) if len(operator.index) else []:
-        copies = state.expand(len(part.index), *state.shape)
-        at = Jacobian(lambda z, part=part: part.each(prior.decode(z)[:, None]), copies)  # type: ignore[misc]
-        found.append(at.pull(torch.ones(len(copies))).flatten(1).double())
-    return torch.cat(found)
+    seen, pull, *_ = torch.func.vjp(lambda z: operator(prior.decode(z)[None]), state)
+    rows, each = torch.empty(len(seen), state.numel(), dtype=torch.float64), torch.eye(len(seen))
+    for first in range(0, len(seen), chunk):
+        here = slice(first, first + chunk)
+        rows[here] = torch.func.vmap(pull)(each[here])[0].flatten(1)
+    return rows
 
 
 def by_action(

@@ -63,7 +63,7 @@ class ManyObservations(GaussianObservations):
     def _gain(self, misfit: Tensor) -> Tensor:
         weights = self._whole.unwhiten(self._whole.whiten(misfit))
         modes = (weights @ self.along) * self.climatology.variances
-        return (modes @ self.climatology.modes.float()).reshape(-1, *self.climatology.shape)
+        return self.climatology.across(modes).reshape(-1, *self.climatology.shape)
 
     def _seen(self, spread: Tensor) -> Tensor:
-        return (spread.flatten(1) @ self.climatology.modes.float().T) @ self.along.T
+        return self.climatology.along(spread.flatten(1)) @ self.along.T

@@ -41,10 +41,9 @@ class StateObservations(LinearObservations):
 
     @cached_property
     def _along(self) -> Tensor:
-        modes = self.climatology.modes.unflatten(1, (self.climatology.shape[0], -1))
-        out = self.jacobian.new_zeros(len(self.states), len(modes))
+        out = self.jacobian.new_zeros(len(self.states), len(self.climatology.variances))
         for state, rows in self._parts:
-            out[rows] = self.jacobian[rows] @ modes[:, state].T
+            out[rows] = self.climatology.along_state(self.jacobian[rows], state)
         return out
 
     @cached_property

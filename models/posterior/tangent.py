@@ -41,8 +41,7 @@ class Tangent:
     @classmethod
     def of(cls, prior: Prior, state: Tensor) -> Self:
         """At latents `state` (K, h, w)."""
-        spatial = prior.climatology.spatial
-        basis = torch.eye(state.numel()) if spatial is None else spatial.float()
+        basis = prior.climatology.directions.float()
         generator = torch.Generator().manual_seed(0)
         signs = torch.randint(0, 2, (PROBES, state.numel()), generator=generator) * 2.0 - 1
         signs = signs - (signs @ basis.T) @ basis
@@ -51,14 +50,13 @@ class Tangent:
     def seen(self, operator: ObservationOperator, climatology: Climatology) -> tuple[Tensor, Tensor]:
         """A, (p, rank), and the diagonal of what lies outside of the modes, (p,)."""
         observations, rank = len(operator.index), len(climatology.variances)
-        modes = climatology.modes.unflatten(1, (climatology.shape[0], -1))
         along, inside = torch.zeros(observations, rank), torch.zeros(observations)
-        for state in range(len(modes[0])):
+        for state in range(climatology.shape[0]):
             rows, at_state = operator.of_state(state)
             if not len(rows):
                 continue
             spatial = at_state(self.fields[:, None]).T
-            along[rows] += spatial @ (modes[:, state].float() @ self.basis.T).T
+            along[rows] += spatial @ climatology.along_state(self.basis, state)
             inside[rows] += spatial.square().sum(1) + at_state(self.probes[:, None]).square().mean(0)
         return along, (inside - along.square().sum(1)).clamp_min(0)
 

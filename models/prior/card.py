@@ -37,6 +37,9 @@ class PriorCard:
         network: the example network of `serein osse`: per channel, number of stations and error.
         data: training data, period, licence, attribution.
         scores: measured skill.
+        maps: channels that are drawn, in this order; all if there are none.
+        departures: of those, the ones drawn as departures from the season's mean, such as surface pressure,
+            which by itself looks like the orography.
     """
 
     name: str
@@ -56,6 +59,8 @@ class PriorCard:
     network: dict[str, Any]
     data: dict[str, Any]
     scores: dict[str, Any] = field(default_factory=dict)
+    maps: list[str] = field(default_factory=list)
+    departures: list[str] = field(default_factory=list)
 
     @property
     def weights_path(self) -> Path:

@@ -18,6 +18,7 @@ are cross-validated (`fit_cross_validated`; Lam 2016, Bartz 2016): that of mode 
 mode k of the others.
 """
 
+import math
 from collections.abc import Callable
 from copy import copy, deepcopy
 from typing import Self
@@ -45,15 +46,12 @@ class Climatology(nn.Module):
             another must not depend on how many windows there are at a time, as sums in float32 do.
         variances: lambda, (rank,).
         floor: delta, ().
-        spatial: orthonormal modes of a state, (r, K h w), that those of the window are made of; None where
-            any direction may occur.
     """
 
     seasons: Tensor
     modes: Tensor
     variances: Tensor
     floor: Tensor
-    spatial: Tensor | None = None
 
     def __init__(self, window: int, latent_shape: tuple[int, int, int], rank: int) -> None:
         super().__init__()
@@ -82,8 +80,25 @@ class Climatology(nn.Module):
         """
         flat = x.flatten(1).double()
         bulk = function(self.floor)
-        along = (flat @ self.modes.T) * (function(self.variances) - bulk)
-        return (bulk * flat + along @ self.modes).reshape(x.shape).to(x)
+        along = self.along(flat) * (function(self.variances) - bulk)
+        return (bulk * flat + self.across(along)).reshape(x.shape).to(x)
+
+    def along(self, x: Tensor) -> Tensor:
+        """U^T x, (N, rank), for x (N, L K h w), in its precision."""
+        return x @ self.modes.to(x).T
+
+    def along_state(self, x: Tensor, state: int) -> Tensor:
+        """The same of windows that are zero but for one state: x (N, K h w)."""
+        return x @ self.modes.unflatten(1, (self.shape[0], -1))[:, state].to(x).T
+
+    @property
+    def directions(self) -> Tensor:
+        """Of a state, orthonormal, (r, K h w): those that modes are made of, or all there are."""
+        return torch.eye(math.prod(self.shape[1:]))
+
+    def across(self, a: Tensor) -> Tensor:
+        """U a, (N, L K h w), for a (N, rank), in its precision."""
+        return a @ self.modes.to(a)
 
     def denoise(self, z: Tensor, sigma: Tensor, mean: Tensor) -> Tensor:
         """E[z_0 | z_0 + sigma n = z], = m + C (C + sigma^2)^-1 (z - m); z (N, L, K, h, w), sigma ()."""

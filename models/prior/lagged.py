@@ -20,6 +20,7 @@ from scipy.optimize import isotonic_regression
 from torch import Tensor
 
 from models.prior.climatology import Climatology, seasonal
+from models.prior.space_time import SpaceTimeClimatology
 
 LAG = 6  # hours
 ROWS = 4096  # states taken to double precision at a time
@@ -102,13 +103,7 @@ class LaggedCovariance:
         values = self.variances[step]
         _, directions = torch.linalg.eigh(self._window(window, step // LAG))
         leading = directions.flip(1)[:, : len(values)].T.reshape(len(values), window, -1)
-        climatology = Climatology(window, tuple(self.seasons.shape[1:]), len(values))  # type: ignore[arg-type]
-        climatology.seasons.copy_(self.seasons)
-        climatology.modes.copy_((leading @ self.spatial.double()).flatten(1))
-        climatology.variances.copy_(values)
-        climatology.floor.fill_(self.floor[step])
-        climatology.spatial = self.spatial
-        return climatology
+        return SpaceTimeClimatology.of(self.seasons, self.spatial, leading, values, self.floor[step])
 
     def _window(self, window: int, stride: int) -> Tensor:
         """Covariance of the amplitudes of a window, (window r, window r), float64."""

@@ -12,6 +12,8 @@ from models.prior.lagged import LaggedCovariance
 from models.prior.sphere import SphereAutoencoder
 from models.prior.trajectory import TrajectoryTransformer
 
+AT_ONCE = 2  # windows; what a CPU computes of more does not stay in its caches
+
 
 class AtStep(nn.Module):
     """The network for windows of one time step."""
@@ -23,7 +25,9 @@ class AtStep(nn.Module):
 
     def forward(self, x: Tensor, log_sigma: Tensor, season: Tensor) -> Tensor:
         """See `TrajectoryTransformer`."""
-        return self.network(x, log_sigma, season, self.hours)
+        few = AT_ONCE if x.device.type == "cpu" else len(x)
+        parts = zip(x.split(few), log_sigma.split(few), season.split(few), strict=True)
+        return torch.cat([self.network(*part, self.hours) for part in parts])
 
 
 def build_autoencoder(card: PriorCard) -> SphereAutoencoder:

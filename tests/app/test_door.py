@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from app import supervisor
+from workers.settings import Settings
 
 
 def test_importing_the_application_never_imports_torch(tmp_path: Path) -> None:
@@ -30,3 +31,10 @@ def test_elsewhere_than_on_linux_children_start_without_its_kernel_call(
     child = supervisor.Child("child", [sys.executable, "-c", ""], {})
     child.start()
     assert child.process is not None and child.process.wait(20) == 0
+
+
+def test_several_workers_have_names_of_their_own(tmp_path: Path) -> None:
+    lines = supervisor.commands(Settings(home=tmp_path, workers=2))
+    assert list(lines) == ["api", "worker 1", "worker 2", "beat"]
+    names = [lines[worker][lines[worker].index("--hostname") + 1] for worker in ("worker 1", "worker 2")]
+    assert len(set(names)) == 2

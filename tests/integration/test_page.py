@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import xarray as xr
 
-from app.cli.demo import TIMES, running_service, write_example
+from app.cli.demo import running_service, window_of, write_example
 from models.prior.card import list_priors
 from tests.browser import open_browser, painted
 
@@ -25,7 +25,7 @@ def test_an_analysis_progresses_finishes_and_its_map_is_painted(tmp_path: Path):
         job_id = service.execute(
             {
                 "prior": "europe",
-                "window": {"start": TIMES[0], "end": TIMES[-1]},
+                "window": window_of(batch),
                 "observations": {"batches": ["example"]},
                 "members": 8,
                 "preset": "fast",

@@ -48,6 +48,6 @@ def test_reports_of_a_trajectory_bring_members_to_it(earth: Prior):
     assert (
         ratio["sp"] < 0.9 and ratio["u510"] < 0.9 and ratio["t510"] < 0.9
     )  # two members: 1.2 without reports
-    assert ratio["v685"] < 0.95 and ratio["z500"] < 0.9  # which nothing has observed
+    assert ratio["v685"] < 0.95 and ratio["z500"] < 0.9  # winds there nothing has observed
     spread = members.std(0, ddof=1)
     assert 0 < spread.min() and np.isfinite(members).all()

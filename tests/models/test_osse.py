@@ -5,8 +5,20 @@ import pandas as pd
 import pytest
 
 from models.analysis import Analysis
-from models.osse import check, compare, example_network, observe, simulate, summary, truth
+from models.osse import (
+    check,
+    compare,
+    example_network,
+    example_times,
+    observe,
+    simulate,
+    simulate_weather,
+    summary,
+    truth,
+)
+from models.prior.card import load_card
 from models.testing.toy import gaussian_prior
+from models.weather import open_weather
 
 TIMES = pd.date_range("2019-02-17T12:00Z", periods=2, freq="24h")
 
@@ -29,6 +41,17 @@ def test_reports_are_the_truth_with_noise_of_the_stated_size() -> None:
     noise = (table["value"] - table["variable"].map({"msl": 101_500.0, "t": 278.0})) / table["error"]
     assert len(table) == 2 * len(network)
     assert abs(noise.std() - 1) < 0.05 and abs(noise.mean()) < 0.1
+
+
+def test_weather_that_comes_with_a_prior_is_reported_as_it_is() -> None:
+    card, when = load_card("earth-t21"), example_times(load_card("earth-t21"))
+    row, column = 10, 60
+    here = {"latitude": card.state.grid.latitude[row], "longitude": card.state.grid.longitude[column]}
+    place = {"station_id": "S", **here, "elevation": 0.0, "error": 1e-6, "kind": "TEMP"}
+    table = simulate_weather(card, pd.DataFrame([{**place, "channel": "t510"}]), when, seed=0)
+    with open_weather(card) as days:
+        expected = days["t510"].values[-len(when) :, row, column]
+    np.testing.assert_allclose(table.sort_values("time")["value"], expected, atol=1e-4)
 
 
 def test_the_same_seed_gives_the_same_reports() -> None:

@@ -1,6 +1,7 @@
 """Last step: the ensemble is verified, described, and published by one marker that is written once."""
 
-from numpy.typing import ArrayLike
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from models import analysis
 from workers.database.rows import NewStep
@@ -29,13 +30,7 @@ def publish(step: Step) -> list[NewStep]:
     put_json(step.store, step.key("observations.json"), page_observations(receipts))
     step.report(0.4, stage="drawing maps")
     mean, spread = mean_and_spread(step.store, zarr, state)
-    grid = state.grid
-    shown: dict[Quantity, ArrayLike] = {"mean": mean, "spread": spread}
-    if grid.latitude.size > 1:
-        pictures = draw_all(shown, job.times, state.names, grid.latitude, grid.longitude)
-    else:
-        pictures = draw_hovmoller(shown, job.times, state.names, grid.longitude)
-    for name, body in pictures.items():
+    for name, body in pictures(job, mean, spread).items():
         put_bytes(step.store, step.key(name), body)
     step.report(0.8, stage="publishing")
     consolidate(step.store, zarr)
@@ -45,3 +40,20 @@ def publish(step: Step) -> list[NewStep]:
     step.lease.check()
     commit(step.store, step.job_id, step.claim.attempt, entries)
     return []
+
+
+def pictures(
+    job: analysis.Analysis, mean: NDArray[np.float32], spread: NDArray[np.float32]
+) -> dict[str, bytes]:
+    """What the page shows of ensemble mean and spread (T, C, H, W), SI: object name -> content."""
+    card = job.prior.card
+    names, grid = card.maps or card.state.names, card.state.grid
+    if card.departures:
+        there = [card.state.names.index(name) for name in card.departures]
+        mean = mean.copy()
+        mean[:, there] -= analysis.season(job)[:, there]
+    drawn = [card.state.names.index(name) for name in names]
+    shown: dict[Quantity, ArrayLike] = {"mean": mean[:, drawn], "spread": spread[:, drawn]}
+    if grid.latitude.size > 1:
+        return draw_all(shown, job.times, names, grid.latitude, grid.longitude, card.departures)
+    return draw_hovmoller(shown, job.times, names, grid.longitude)

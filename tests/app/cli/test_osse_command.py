@@ -29,6 +29,13 @@ NETWORK = "station_id,latitude,longitude,elevation,channel,error,kind\n"
         (["--time", "2019-02-17T06:00Z"], "", "states at 12:00 UTC"),
         (["--time", "2019-02-17T12:00Z", "--time", "2019-02-19T12:00Z"], "", "3 states in a row, 24 h"),
         (["--out", "nowhere/x.csv"], "", "nowhere"),
+        (["--weather"], "", "say where, with --out"),
+        (["--weather", "--out", "x.csv"], "", "the prior europe brings no weather"),
+        (
+            ["--prior", "earth-t21", "--weather", "--out", "x.csv", "--time", "2019-02-17T12:00Z"],
+            "",
+            "the weather of earth-t21 is of 2002-02-25T12:00Z to 2002-03-07T12:00Z",
+        ),
     ],
 )
 def test_what_cannot_be_simulated_is_said_in_a_line(

@@ -1,5 +1,7 @@
+import pytest
 import torch
 
+from models.posterior import gaussian
 from models.posterior.gaussian import LinearObservations
 from models.posterior.states import StateObservations
 from models.prior.climatology import Climatology
@@ -46,3 +48,12 @@ def test_a_part_of_it_is_too():
     assert ours.states.tolist() == [1, 2]
     torch.testing.assert_close(ours.covariance(), dense.covariance())
     torch.testing.assert_close(ours.value, dense.value)
+
+
+def test_what_is_predicted_in_parts_is_the_whole(monkeypatch: pytest.MonkeyPatch):
+    _, dense = both()
+    background, rows = torch.zeros(5).double(), torch.eye(5, 24).double()
+    whole = dense.predict(background, rows)
+    monkeypatch.setattr(gaussian, "TOGETHER", 2)
+    for part, expected in zip(dense.predict(background, rows), whole, strict=True):
+        torch.testing.assert_close(part, expected)

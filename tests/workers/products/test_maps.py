@@ -98,3 +98,31 @@ def test_all_maps_of_an_ensemble_are_listed_with_a_scale_common_to_the_times():
     first, second = (entry for entry in index["maps"] if entry["quantity"] == "mean")
     assert (first["time"], first["scale"]) == ("2019-02-17T12:00:00Z", second["scale"])
     assert read_scale(objects[f"maps/{first['name']}"])["vmax"] == first["scale"]["vmax"] == 1050
+
+
+def test_a_map_of_the_earth_goes_from_pole_to_pole_and_begins_at_the_date_line():
+    longitude = np.arange(0.0, 360.0, 5.625)
+    latitude = np.linspace(86, -86, 32)
+    field = np.broadcast_to(100_000 + 10.0 * longitude, (2, 1, 32, 64))
+    objects = draw_all({"mean": field}, TIMES, ["msl"], latitude, longitude)
+    extent = json.loads(objects["maps/index.json"])["extent"]
+    assert extent == {"west": -182.8125, "south": -90, "east": 177.1875, "north": 90}
+    image = pixels(objects["maps/msl-20190217T1200Z-mean.png"])
+    scale = read_scale(objects["maps/msl-20190217T1200Z-mean.png"])
+    lowest, highest = ([int(scale["colors"][k][i : i + 2], 16) for i in (1, 3, 5)] for k in (0, -1))
+    greenwich = image.shape[1] * 182.8125 / 360
+    assert np.abs(image[5, int(greenwich) + 4, :3].astype(int) - lowest).max() < 40
+    assert np.abs(image[5, int(greenwich) - 20, :3].astype(int) - highest).max() < 40
+
+
+def test_geopotential_has_the_isolines_of_weather_charts():
+    gpm = 9.80665 * np.array([[4900.0, 5950.0]])
+    assert color_scale(gpm, "mean", "z500")["step"] == 80
+    assert color_scale(gpm / 2 + 20_000, "mean", "z500")["step"] == 40
+
+
+def test_winds_and_departures_have_zero_in_the_middle_of_their_colours():
+    for channel, departure in (("u200", False), ("msl", True), ("t850", True)):
+        scale = color_scale(np.array([[-500.0, 3000.0]]), "mean", channel, departure=departure)
+        assert scale["vmin"] == -scale["vmax"] < 0 and scale["offset"] == 0
+    assert scale["units"] == "K" and scale["title"].endswith("departure from the season's")
