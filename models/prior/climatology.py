@@ -79,8 +79,16 @@ class Climatology(nn.Module):
         """
         flat = x.flatten(1).double()
         bulk = function(self.floor)
-        along = (flat @ self.modes.T) * (function(self.variances) - bulk)
-        return (bulk * flat + along @ self.modes).reshape(x.shape).to(x)
+        along = self._along(flat) * (function(self.variances) - bulk)
+        return (bulk * flat + self._across(along)).reshape(x.shape).to(x)
+
+    def _along(self, flat: Tensor) -> Tensor:
+        """U^T x, (N, rank), of windows (N, L K h w)."""
+        return flat @ self.modes.T
+
+    def _across(self, amplitudes: Tensor) -> Tensor:
+        """U a, the other way."""
+        return amplitudes @ self.modes
 
     def denoise(self, z: Tensor, sigma: Tensor, mean: Tensor) -> Tensor:
         """E[z_0 | z_0 + sigma n = z], = m + C (C + sigma^2)^-1 (z - m); z (N, L, K, h, w), sigma ()."""
@@ -102,6 +110,35 @@ class Climatology(nn.Module):
         self.floor.copy_(values[rank:].mean() if rank < len(values) else values[-1])
         self.variances.copy_(values[:rank])
         self.modes.copy_(vectors[:, :rank].T)
+
+
+class FactoredClimatology(Climatology):
+    """Modes that are too large to be multiplied out: directions in the amplitudes of modes of space.
+
+    Attributes:
+        directions: of a window, (rank, L, r), float64.
+        spatial: orthonormal modes of a state, (r, K h w), float64.
+    """
+
+    directions: Tensor
+    spatial: Tensor
+
+    def __init__(
+        self, window: int, latent_shape: tuple[int, int, int], directions: Tensor, spatial: Tensor
+    ) -> None:
+        super().__init__(window, latent_shape, 0)
+        del self.modes
+        self.variances = torch.ones(len(directions))
+        self.register_buffer("directions", directions)
+        self.register_buffer("spatial", spatial)
+
+    def _along(self, flat: Tensor) -> Tensor:
+        amplitudes = flat.unflatten(1, (self.shape[0], -1)) @ self.spatial.T
+        return amplitudes.flatten(1) @ self.directions.flatten(1).T
+
+    def _across(self, amplitudes: Tensor) -> Tensor:
+        states = (amplitudes @ self.directions.flatten(1)).unflatten(1, (self.shape[0], -1))
+        return (states @ self.spatial).flatten(1)
 
 
 def fit_cross_validated(climatology: Climatology, windows: Tensor, groups: Tensor) -> dict[int, Climatology]:

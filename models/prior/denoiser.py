@@ -130,7 +130,7 @@ class Denoiser(nn.Module):
 def relative_loss(error: Tensor, sigma: Tensor, climatology: Climatology) -> Tensor:
     """Squared errors (N, L, K, h, w) per window (N,), in units of what the Gaussian denoiser expects."""
     s2 = sigma[:, None] ** 2
-    size, rank = climatology.modes.shape[1], climatology.modes.shape[0]
+    size, rank = math.prod(climatology.shape), len(climatology.variances)
     c, d = climatology.variances, climatology.floor
     expected = (c * s2 / (c + s2)).sum(-1) + (size - rank) * (d * s2 / (d + s2))[:, 0]
     return error.flatten(1).square().sum(-1) / expected

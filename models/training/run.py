@@ -20,6 +20,7 @@ from models.state.time import year_fraction
 from models.training.config import SphereConfig, TrainingConfig
 from models.training.data import States, open_states, window_starts
 from models.training.loop import train
+from models.training.source import Source
 
 Report = Callable[[str, dict[str, float]], None]
 Tick = Callable[[str, int], None]
@@ -27,7 +28,7 @@ Tick = Callable[[str, int], None]
 
 def train_prior(
     config: TrainingConfig,
-    data: Path | str,
+    data: Source | Path | str,
     folder: Path,
     report: Report,
     tick: Tick = lambda stage, step: None,

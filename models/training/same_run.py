@@ -4,6 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from models.whole_files import written_whole
+
 
 def same_run(folder: Path, made_from: dict[str, Any]) -> None:
     """Notes in `folder`/run.json what a run is made from, or compares with what is noted there.
@@ -14,9 +16,8 @@ def same_run(folder: Path, made_from: dict[str, Any]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     path, now = folder / "run.json", json.loads(json.dumps(made_from))
     if not path.exists():
-        aside = path.with_suffix(".tmp")
-        aside.write_text(json.dumps(now, indent=1))
-        aside.replace(path)
+        with written_whole(path) as aside:
+            aside.write_text(json.dumps(now, indent=1))
         return
     was = json.loads(path.read_text())
     different = [name for name in sorted(was.keys() | now.keys()) if was.get(name) != now.get(name)]
