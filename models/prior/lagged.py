@@ -14,6 +14,7 @@ them is a floor. Their variances are measured on trajectories they were not foun
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -112,6 +113,17 @@ class LaggedCovariance:
             fitted.floor[step] = max(total - float(values.sum()), 1e-6 * total) / rest
         return fitted
 
+    def to(self, device: torch.device | str) -> Self:
+        """On that device."""
+        names = ("seasons", "spatial", "lagged")
+        variances = {step: values.to(device) for step, values in self.variances.items()}
+        return replace(self, variances=variances, **{name: getattr(self, name).to(device) for name in names})
+
+    @cached_property
+    def _spatial(self) -> Tensor:
+        """Modes of a state in double precision, which the climatologies of all steps share."""
+        return self.spatial.double()
+
     def climatology(self, window: int, step: int) -> Climatology:
         """The Climatology of windows of `window` states, `step` hours apart; large modes stay factored."""
         values, shape = self.variances[step], tuple(self.seasons.shape[1:])
@@ -120,13 +132,13 @@ class LaggedCovariance:
         climatology: Climatology
         if 8 * len(values) * window * math.prod(shape) <= DENSE:
             climatology = Climatology(window, shape, len(values))  # type: ignore[arg-type]
-            climatology.modes.copy_((leading @ self.spatial.double()).flatten(1))
+            climatology.modes.copy_((leading @ self._spatial).flatten(1))
         else:
-            climatology = FactoredClimatology(window, shape, leading, self.spatial.double())  # type: ignore[arg-type]
+            climatology = FactoredClimatology(window, shape, leading, self._spatial)  # type: ignore[arg-type]
         climatology.seasons.copy_(self.seasons)
         climatology.variances.copy_(values)
         climatology.floor.fill_(self.floor[step])
-        return climatology
+        return climatology.to(self.spatial.device)
 
     def _window(self, window: int, stride: int) -> Tensor:
         """Covariance of the amplitudes of a window, (window r, window r), float64."""

@@ -19,7 +19,8 @@ class AtStep(nn.Module):
     def __init__(self, network: TrajectoryTransformer, hours: int) -> None:
         super().__init__()
         self.network = network
-        self.register_buffer("hours", torch.tensor(float(hours)), persistent=False)
+        hour = torch.tensor(float(hours), device=network.static.device)
+        self.register_buffer("hours", hour, persistent=False)
 
     def forward(self, x: Tensor, log_sigma: Tensor, season: Tensor) -> Tensor:
         """See `TrajectoryTransformer`."""

@@ -1,6 +1,7 @@
 """How a step is computed, which does not change what it is: where, in what precision, in how many parts."""
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
 import torch
@@ -66,9 +67,9 @@ class Reduced(nn.Module):
             return self.network(x, log_sigma, season).float()
 
 
-def reduced(device: torch.device) -> torch.autocast:
+def reduced(device: torch.device) -> AbstractContextManager[None]:
     """A context in which matrices are multiplied in bfloat16 on an accelerator."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")
+    return torch.autocast("cuda", torch.bfloat16) if device.type == "cuda" else nullcontext()
 
 
 def seeds(count: int, generator: torch.Generator) -> Tensor:
@@ -76,9 +77,9 @@ def seeds(count: int, generator: torch.Generator) -> Tensor:
     return torch.randint(2**62, (count,), generator=generator)
 
 
-def normal(like: Tensor, seeds: Tensor) -> Tensor:
+def normal(like: Tensor, seeds: list[int]) -> Tensor:
     """Standard normal numbers of that shape (n, ...) on that device; sample k's depend on seed k only."""
     out = torch.empty_like(like, dtype=torch.float32)
-    for row, seed in zip(out, seeds.tolist(), strict=True):
+    for row, seed in zip(out, seeds, strict=True):
         row.normal_(generator=torch.Generator(like.device).manual_seed(seed))
     return out

@@ -39,17 +39,14 @@ def train_autoencoder(
         )
     machine.ready([*autoencoder.encoder.blocks, *autoencoder.decoder.blocks])
 
-    def batch_of(generator: torch.Generator, share: Share) -> tuple[Tensor, Tensor]:
+    def batch_of(generator: torch.Generator, share: Share) -> tuple[Tensor, list[int]]:
         chosen = rows[torch.randint(len(rows), (settings.batch,), generator=generator)]
         noise = seeds(settings.batch, generator)
-        return found.states(share.take(chosen)), share.take(noise)
+        return found.states(share.take(chosen)), share.take(noise).tolist()
 
-    def loss_of(module: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
-        autoencoder, x = cast(SphereAutoencoder, module), batch[0].to(device, non_blocking=True)
-        with reduced(device):
-            z = autoencoder.encode(x).float()
-            error = autoencoder.decode(z + settings.noise * normal(z, batch[1])).float() - x
-        return (error.square() * weight).mean()
+    def loss_of(module: nn.Module, batch: tuple[Tensor, list[int]]) -> Tensor:
+        x, noise = batch
+        return squares_lost(cast(SphereAutoencoder, module), x.to(device), noise, settings.noise, weight)
 
     def validate(module: nn.Module) -> dict[str, float]:
         lost = _lost(cast(SphereAutoencoder, module), found, held_out, weight)
@@ -70,6 +67,16 @@ def train_autoencoder(
     )
     autoencoder.load_state_dict(best.state_dict())
     autoencoder.eval().requires_grad_(False)
+
+
+def squares_lost(
+    autoencoder: SphereAutoencoder, x: Tensor, seeds: list[int], noise: float, weight: Tensor
+) -> Tensor:
+    """Mean square error of states (n, C, H, W) decoded from latents with noise of this size, by area, ()."""
+    with reduced(x.device):
+        z = autoencoder.encode(x).float()
+        error = autoencoder.decode(z + noise * normal(z, seeds)).float() - x
+    return (error.square() * weight).mean()
 
 
 def residual(autoencoder: SphereAutoencoder, found: Trajectories, rows: Tensor) -> Tensor:

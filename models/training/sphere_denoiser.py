@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from models.prior.climatology import Climatology
 from models.prior.denoiser import Denoiser, relative_loss
 from models.prior.lagged import LaggedCovariance
 from models.prior.sphere_prior import AtStep
@@ -27,7 +28,13 @@ class Batch(NamedTuple):
     clean: Tensor
     when: Tensor
     sigma: Tensor
-    seeds: Tensor
+    seeds: list[int]
+
+    def to(self, device: torch.device) -> "Batch":
+        """On that device."""
+        return self._replace(
+            clean=self.clean.to(device), when=self.when.to(device), sigma=self.sigma.to(device)
+        )
 
 
 def train_denoiser(
@@ -43,7 +50,8 @@ def train_denoiser(
 ) -> None:
     """Each batch has windows of one step: the first of `steps` half of the time, the others the rest."""
     settings, span, device = config.denoiser, torch.arange(config.window), network.static.device
-    climatologies = {step: lagged.climatology(config.window, step).to(device) for step in config.steps}
+    there = lagged.to(device)
+    climatologies = {step: there.climatology(config.window, step) for step in config.steps}
     low, high = (math.log(s) for s in settings.sigma)
     starts = {
         (name, step): _starts(found.of_years(years), (config.window - 1) * step // config.step_hours)
@@ -59,7 +67,7 @@ def train_denoiser(
     def load(step: int, first: Tensor, sigma: Tensor, noise: Tensor) -> Batch:
         index = first[:, None] + span * (step // config.step_hours)
         clean = torch.from_numpy(latents[index.numpy()]).float()
-        return Batch(step, clean, found.year_fraction[index], sigma, noise)
+        return Batch(step, clean, found.year_fraction[index], sigma, noise.tolist())
 
     def batch_of(generator: torch.Generator, share: Share) -> Batch:
         others = len(config.steps) - 1
@@ -72,12 +80,8 @@ def train_denoiser(
         return load(step, share.take(first), share.take(sigma), share.take(noise))
 
     def losses(module: nn.Module, batch: Batch) -> Tensor:
-        climatology = climatologies[batch.step]
-        clean, when, sigma = (part.to(device) for part in (batch.clean, batch.when, batch.sigma))
-        noisy = clean + sigma[:, None, None, None, None] * normal(clean, batch.seeds)
-        network = AtStep(cast(TrajectoryTransformer, module), batch.step).to(device)
-        denoised = Denoiser(climatology, Reduced(network))(noisy, sigma, when)
-        return relative_loss(denoised - clean, sigma, climatology)
+        network = cast(TrajectoryTransformer, module)
+        return denoising_losses(network, batch.to(device), climatologies[batch.step])
 
     def validate(module: nn.Module) -> dict[str, float]:
         generator, step = torch.Generator().manual_seed(1), config.steps[0]
@@ -107,6 +111,14 @@ def train_denoiser(
     )
     network.load_state_dict(best.state_dict())
     network.eval().requires_grad_(False)
+
+
+def denoising_losses(network: TrajectoryTransformer, batch: Batch, climatology: Climatology) -> Tensor:
+    """See `models.prior.denoiser.relative_loss`, (n,)."""
+    noisy = batch.clean + batch.sigma[:, None, None, None, None] * normal(batch.clean, batch.seeds)
+    at_step = Reduced(AtStep(network, batch.step))
+    denoised = Denoiser(climatology, at_step)(noisy, batch.sigma, batch.when)
+    return relative_loss(denoised - batch.clean, batch.sigma, climatology)
 
 
 def _starts(rows: Tensor, length: int) -> Tensor:

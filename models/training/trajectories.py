@@ -2,8 +2,8 @@
 
 The mean map and the standard deviation of each channel about it come first: Dask reads, decompresses and
 sums a block of states at a time, in parallel. Then every state, less the map and in units of those, is kept
-in half precision in one file that is mapped into memory, where an interrupted run goes on with the next block;
-or, where there are too many, states are read from the source each time.
+in half precision in one file that is mapped into memory, where an interrupted run goes on with the next
+block; or, where there are too many, states are read from the source each time.
 """
 
 from collections.abc import Callable, Iterator, Sequence
