@@ -25,17 +25,21 @@ class States:
         return np.isin(self.times.year, years)
 
 
-def open_states(data: Source | Path | str, channels: list[str]) -> States:
+def open_states(data: Source | Path | str, channels: list[str], patch: int = 1) -> States:
     """Reads the channels of a NetCDF or GRIB file or a Zarr store with dimensions time, latitude, longitude.
 
     A channel is a variable of that name (`z500`), or a level of an upper-air variable (`z` with a `level`
-    coordinate); names and order of points are those of `models.training.source`.
+    coordinate); names and order of points are those of `models.training.source`. Rows in the south and, of
+    a limited area, columns in the east that do not fill a patch are left out.
 
     Raises:
         ValueError: a channel or dimension is missing, times are not increasing, or a value is not finite.
     """
     source = Source.of(data)
     dataset, path = source.open(), source.data
+    grid = Grid(dataset.latitude.values, dataset.longitude.values)
+    height, width = (size - size % patch for size in grid.shape)
+    dataset = dataset.isel(latitude=slice(height), longitude=slice(None if grid.periodic else width))
     fields = [field(dataset, name, path) for name in channels]
     values = np.stack([f.transpose("time", "latitude", "longitude").values for f in fields], axis=1)
     times = pd.DatetimeIndex(dataset.time.values)

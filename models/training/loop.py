@@ -60,9 +60,10 @@ def train(
     """
     folder.mkdir(parents=True, exist_ok=True)
     first, shares = machine.processes.first, machine.shares
+    machine.processes.from_first(list(module.state_dict().values()))
     loss_module = parallel = _Loss(module, loss_of)
-    if machine.processes.world > 1:  # all begin with the weights and buffers of the first
-        parallel = DistributedDataParallel(loss_module, broadcast_buffers=False)  # type: ignore[assignment]
+    if machine.processes.world > 1:
+        parallel = DistributedDataParallel(loss_module, forward_sync_buffers=False)  # type: ignore[assignment]
     average, best, best_loss = deepcopy(module).eval(), deepcopy(module.state_dict()), math.inf
     optimiser = torch.optim.AdamW(module.parameters(), lr=learning_rate, weight_decay=weight_decay)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda i: _rate(i, steps))

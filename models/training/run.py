@@ -39,7 +39,7 @@ def train_prior(
         report: called with the stage ("autoencoder", "denoiser") and each row of its log.
         tick: called with the stage and the number of steps done, after each.
     """
-    states = open_states(data, config.channels)
+    states = open_states(data, config.channels, config.autoencoder.patch)
     with torch.random.fork_rng():
         torch.manual_seed(0)  # initialisation of layers takes no generator
         prior = build(_card(config, states, folder / "prior"), _architecture(config))

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import xarray as xr
+from obstore.exceptions import BaseError
 from obstore.store import from_url
 from zarr.storage import ObjectStore
 
@@ -91,13 +92,15 @@ class Source:
 
     def _static(self, dataset: xr.Dataset) -> dict[str, xr.DataArray]:
         other = open_dataset(self.static or "", ("latitude", "longitude"))
-        here = {name: dataset[name].values for name in ("latitude", "longitude")}
+        other = other.assign_coords(longitude=other.longitude % 360).sortby("longitude")
+        there = {"latitude": dataset.latitude.values, "longitude": dataset.longitude.values % 360}
         try:
             return {
-                name: static_field(other, name, str(self.static)).sel(here, method="nearest", tolerance=1e-3)
-                .assign_coords(here)
+                name: static_field(other, name, str(self.static))
+                .sel(there, method="nearest", tolerance=1e-3)
+                .assign_coords(latitude=dataset.latitude, longitude=dataset.longitude)
                 for name in STATIC
-            }  # fmt: skip
+            }
         except KeyError:
             raise ValueError(f"{self.static}: has no values at some points of {self.data}") from None
 
@@ -123,7 +126,10 @@ def open_dataset(source: str, coordinates: tuple[str, ...] = ("time", "latitude"
 
 def _open(source: str) -> xr.Dataset:
     if "://" in source:
-        return xr.open_zarr(ObjectStore(from_url(source), read_only=True))
+        try:
+            return xr.open_zarr(ObjectStore(from_url(source), read_only=True))
+        except (BaseError, FileNotFoundError) as error:
+            raise OSError(f"{source} cannot be opened: {error}") from None
     if source.rstrip("/").endswith(".zarr"):
         return xr.open_zarr(source)
     dataset = _open_grib(source) if source.endswith(GRIB) else xr.open_dataset(source)

@@ -29,7 +29,7 @@ from models.training.same_run import same_run
 from models.training.source import STATIC, Source
 from models.training.sphere_autoencoder import encode_all, residual, train_autoencoder
 from models.training.sphere_denoiser import train_denoiser
-from models.training.trajectories import Trajectories, prepare
+from models.training.trajectories import NORMALISATION, Trajectories, prepare
 from models.whole_files import written_whole
 
 
@@ -52,7 +52,8 @@ def train_sphere(
         machine.at_once(settings.batch)
     source = Source.of(data)
     made_from = {**source.to_dict(), **_what_matters(config)}
-    machine.processes.first_then_others(lambda: same_run(folder, made_from))
+    begun = (folder / NORMALISATION).exists()
+    machine.processes.first_then_others(lambda: same_run(folder, made_from, begun))
     found = prepare(
         source,
         config.channels,

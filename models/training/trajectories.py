@@ -27,6 +27,7 @@ from models.training.source import STATIC, Source, check_geography, field, stati
 from models.whole_files import written_whole
 
 BLOCK = 2**27  # bytes read at a time, in double precision
+NORMALISATION = "normalisation.npz"  # the first that a run leaves
 Tick = Callable[[int, int], None]
 
 
@@ -145,7 +146,7 @@ def prepare(
     folder.mkdir(parents=True, exist_ok=True)
     mean, std, climate = processes.first_then_others(
         lambda: _kept(
-            folder / "normalisation.npz",
+            folder / NORMALISATION,
             lambda: _normalisation(fields, learnt, grid, lambda n: tick(n, whole)),
         )
     )
