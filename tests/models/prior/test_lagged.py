@@ -114,3 +114,27 @@ def test_variances_from_few_states_are_still_variances():
         steps=[6],
     )
     assert torch.linalg.eigvalsh(found._window(5, 1)).min() < 0 < found.variances[6].min()
+
+
+def test_modes_that_are_not_multiplied_out_are_the_same_climatology(monkeypatch):
+    _, given = an_oscillation()
+    dense = given.climatology(3, 6)
+    monkeypatch.setattr("models.prior.lagged.DENSE", 0)
+    factored = given.climatology(3, 6)
+    assert not hasattr(factored, "modes")
+    x = torch.randn(4, 3, *SHAPE, generator=torch.Generator().manual_seed(1))
+    sigma = torch.rand(4, 1, generator=torch.Generator().manual_seed(2))
+    for function in (torch.sqrt, lambda c: c / (c + sigma**2)):
+        torch.testing.assert_close(factored.apply(function, x), dense.apply(function, x))
+
+
+def test_lags_of_an_hour_are_lags_of_six():
+    latents, fraction, years = a_trajectory(4000)
+    hourly, six = (
+        LaggedCovariance.fit(
+            latents.numpy(), fraction, years, modes=2, rank=6, window=3, steps=[hours, 2 * hours], hours=hours
+        )
+        for hours in (1, 6)
+    )
+    assert hourly.lags == six.lags and hourly.lagged.equal(six.lagged)
+    assert hourly.climatology(3, 2).modes.equal(six.climatology(3, 12).modes)

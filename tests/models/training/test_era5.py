@@ -52,7 +52,7 @@ step_hours: 1
 valid_hours: [0, 1, 2, 3]
 window: 3
 years: {train: [2019], validate: [2019], test: [2019]}
-autoencoder: {patch: 4, latent: 6, width: 4, blocks: 1, steps: 1, batch: 2, learning_rate: 1.0e-3}
+autoencoder: {patch: 8, latent: 4, width: 4, blocks: 1, steps: 1, batch: 2, learning_rate: 1.0e-3}
 climatology: {rank: 4}
 denoiser: {width: 16, blocks: 1, heads: 2, steps: 1, batch: 1, learning_rate: 1.0e-3, weight_decay: 0.0,
            ema: 0.9, sigma: [0.1, 5.0]}
@@ -151,7 +151,7 @@ def first_days(month: Path, out: Path) -> Path:
     import eccodes
 
     with month.open("rb") as file, out.open("wb") as days:
-        for _ in range(72):
+        for _ in range(24):
             message = eccodes.codes_grib_new_from_file(file)
             eccodes.codes_write(message, days)
             eccodes.codes_release(message)
