@@ -7,9 +7,9 @@ its latitude, orography and coasts, enters as features of the token and a table 
 network serves windows of any number of states and any step between them; noise level, season and step shift,
 scale and gate each block (AdaLN-zero; Peebles & Xie 2023).
 
-Where there are too many tokens for each to attend to all, those of all times attend to each other in groups
-of `box` x `box` columns: in turn of neighbouring columns, and of columns spread evenly over the Earth
-(MaxViT; Tu et al. 2022). After two blocks every token has heard of every other.
+Where there are too many tokens for each to attend to all, those of all times attend to each other in groups:
+in turn of the `box` x `box` columns of a box, and of those at the same place in every box (MaxViT; Tu et al.
+2022). After two blocks every token has heard of every other.
 """
 
 import math
@@ -28,8 +28,8 @@ MERIDIONAL = (1, 2, 4, 6, 8)  # likewise, of latitude
 PERIODS = (24.0, 48.0, 96.0, 192.0, 384.0)  # hours
 HEAD = 2 * (len(ZONAL) + len(MERIDIONAL) + len(PERIODS))  # width of a head
 ALL = "n l h w c -> n (l h w) c"
-NEAR = "n l (i a) (j b) c -> (n i j) (l a b) c"  # groups of a x b neighbouring columns
-FAR = "n l (a i) (b j) c -> (n i j) (l a b) c"  # groups of a x b columns spread over the Earth
+NEAR = "n l (i a) (j b) c -> (n i j) (l a b) c"  # the columns of a box
+FAR = "n l (i a) (j b) c -> (n a b) (l i j) c"  # those at the same place in every box
 
 
 def finest(waves: tuple[int, ...], cells: int) -> Tensor:

@@ -1,5 +1,6 @@
 """A plan says what a step would take; what it counts is what really happens."""
 
+import dataclasses
 import gc
 import json
 from collections.abc import Callable
@@ -62,12 +63,16 @@ def test_a_step_of_era5_fits_an_accelerator_of_80_gb_if_activations_are_computed
     assert autoencoder.memory < 10e9 and again.memory < 80e9 < kept.memory
     assert 1.2 < again.flop / kept.flop < 1.4  # one more forward, of three
     tokens, width, blocks = kept.tokens * kept.batch, 1024, 16
-    assert kept.flop == pytest.approx(3 * blocks * tokens * (24 * width**2 + 4 * 2400 * width), rel=0.05)
+    group = 24 * (10 * 10 + 9 * 18) / 2  # tokens that attend to each other
+    products = 2 * 12 * width**2 + 4 * group * width
+    assert kept.flop == pytest.approx(3 * blocks * tokens * products, rel=0.1)
     json.dumps(era5.to_dict())
 
 
 def test_twice_as_many_at_once_are_the_same_step_in_more_memory():
-    one, two = (plan(sphere("earth-t21"), at_once) for at_once in (1, 2))
+    config = sphere("earth-t21")
+    config = dataclasses.replace(config, denoiser=dataclasses.replace(config.denoiser, blocks=1))
+    one, two = (plan(config, at_once) for at_once in (1, 2))
     for a, b in zip(one.stages, two.stages, strict=True):
         assert a.flop == b.flop and a.parameters == b.parameters
         assert a.memory < b.memory < 2 * a.memory
