@@ -74,7 +74,8 @@ def test_twice_as_many_at_once_are_the_same_step_in_more_memory():
     config = dataclasses.replace(config, denoiser=dataclasses.replace(config.denoiser, blocks=1))
     one, two = (plan(config, at_once) for at_once in (1, 2))
     for a, b in zip(one.stages, two.stages, strict=True):
-        assert a.flop == b.flop and a.parameters == b.parameters
+        assert b.flop == pytest.approx(a.flop, rel=1e-2)  # what depends on place alone is computed once
+        assert a.parameters == b.parameters
         assert a.memory < b.memory < 2 * a.memory
 
 
