@@ -159,7 +159,7 @@ def _parts(states: int, size: int, every: int = 1) -> Iterator[slice]:
 
 def _flat(latents: Tensor | np.ndarray, rows: slice) -> Tensor:
     """States (n, size) float32."""
-    return torch.from_numpy(np.array(latents[rows], dtype=np.float32)).flatten(1)
+    return torch.from_numpy(np.asarray(latents[rows]).astype(np.float32)).flatten(1)
 
 
 def _seasons(latents: Tensor | np.ndarray, year_fraction: Tensor) -> Tensor:
