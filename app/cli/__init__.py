@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli import demo, doctor, fetch, osse, priors, score, simulate, submit, train, up, watch
+from app.cli import demo, doctor, fetch, osse, plan, priors, score, simulate, submit, train, up, watch
 from app.cli.register import register
 
 app = typer.Typer(
@@ -42,7 +42,7 @@ def common(
     """Options of `serein` itself."""
 
 
-register(app, up, demo, submit, watch, fetch, priors, doctor, osse, train)
+register(app, up, demo, submit, watch, fetch, priors, doctor, osse, plan, train)
 app.add_typer(simulate.group, name="simulate")
 app.add_typer(score.group, name="score")
 

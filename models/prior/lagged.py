@@ -3,7 +3,7 @@ r"""A Climatology of windows of any length and step, from what states have in co
 Windows of many states are too many numbers for modes of their own: in file and memory, modes of space are
 kept once, and how their amplitudes a_t go on in time,
 
-    G_k = E[a_t a_{t+k}^T],        k = 0, 1, ... lags of six hours.
+    G_k = E[a_t a_{t+k}^T],        k = 0, 1, ... lags of a few hours.
 
 The covariance of the amplitudes of a window with step s is then block-Toeplitz, with G_{(j - i) s} between
 states i and j. Its leading directions, times the modes of space, are the window's modes; what lies outside
@@ -11,10 +11,13 @@ them is a floor. Their variances are measured on trajectories they were not foun
 `models.prior.climatology`), and so are part of the file, for each step.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Self
 
+import numpy as np
 import torch
 from scipy.optimize import isotonic_regression
 from torch import Tensor
@@ -22,8 +25,8 @@ from torch import Tensor
 from models.prior.climatology import Climatology, seasonal
 from models.prior.space_time import SpaceTimeClimatology
 
-LAG = 6  # hours
-ROWS = 4096  # states taken to double precision at a time
+PART = 2**29  # bytes of states taken to double precision at a time
+SAMPLE = 2**36  # bytes of the states that modes are found on, at most
 SMALLEST = 1e-4  # variance of a mode, of the mean variance: an estimate from few states may be negative
 
 
@@ -38,6 +41,7 @@ class LaggedCovariance:
         lagged: G_k, (n, r, r).
         variances: of the leading modes of a window, per step in hours, (rank,).
         floor: variance outside of them, per step.
+        hours: of one lag.
     """
 
     seasons: Tensor
@@ -46,11 +50,12 @@ class LaggedCovariance:
     lagged: Tensor
     variances: dict[int, Tensor]
     floor: dict[int, float]
+    hours: int = 6
 
     @classmethod
     def fit(
         cls,
-        latents: Tensor,
+        latents: Tensor | np.ndarray,
         year_fraction: Tensor,
         years: Tensor,
         *,
@@ -58,52 +63,74 @@ class LaggedCovariance:
         rank: int,
         window: int,
         steps: Sequence[int],
+        hours: int = 6,
     ) -> Self:
-        """From a trajectory, one state every six hours, without gaps.
+        """From a trajectory, one state every `hours`, without gaps.
 
         Arguments:
-            latents: (N, K, h, w).
+            latents: (N, K, h, w), in memory or in a file; gone through three times, a part at a time.
             year_fraction: when in the year, (N,).
             years: what varies together, (N,) int64: with more than one, the variances of window modes are
                 what the even ones have along the modes of the odd ones, and the other way round.
-            modes: r, of a state; found on every third.
+            modes: r, of a state; found on every third, or fewer where there are very many.
             rank: of a window.
             window, steps: states of a window, and the hours between them that are asked for.
         """
-        flat = latents.flatten(1)
-        seasons = _seasons(flat, year_fraction)
-        anomalies = flat.clone()
-        basis = seasonal(year_fraction.double())
-        for part, harmonics in zip(anomalies.split(ROWS), basis.split(ROWS), strict=True):
-            part -= (harmonics @ seasons).float()
-        spatial = _leading(anomalies[:: min(3, max(1, len(flat) // (2 * modes)))], modes)
-        amplitudes = anomalies @ spatial.T
-        lags = sorted({k * step // LAG for step in steps for k in range(window)})
-        whole = cls(seasons.float().reshape(-1, *latents.shape[1:]), spatial, lags, torch.empty(0), {}, {})
+        size = math.prod(latents.shape[1:])
+        seasons = _seasons(latents, year_fraction)
+
+        def anomalies(every: int = 1) -> Iterator[Tensor]:
+            """Of every so many states, a part (n, size) at a time."""
+            for rows in _parts(len(latents), size, every):
+                season = seasonal(year_fraction[rows].double()) @ seasons
+                yield _flat(latents, rows) - season.float()
+
+        every = max(min(3, max(1, len(latents) // (2 * modes))), -(-4 * len(latents) * size // SAMPLE))
+        spatial = _leading(torch.cat(list(anomalies(every))), modes)
+        projected, squares = [], 0.0
+        for part in anomalies():
+            projected.append(part @ spatial.T)
+            squares += float(part.double().square().sum())
+        amplitudes = torch.cat(projected)
+        lags = sorted({k * step // hours for step in steps for k in range(window)})
+        maps = seasons.float().reshape(-1, *latents.shape[1:])
+        whole = cls(maps, spatial, lags, torch.empty(0), {}, {}, hours)
         parts = (
             [years % 2 == 0, years % 2 == 1] if len(years.unique()) > 1 else [years == years, years == years]
         )
         folds = [replace(whole, lagged=_lagged(amplitudes, part, lags)) for part in parts]
-        total = float(anomalies.square().mean()) * window * flat.shape[1]
+        total = squares / len(latents) * window
         fitted = replace(whole, lagged=(folds[0].lagged + folds[1].lagged) / 2)
         for step in steps:
             unseen = [
-                _along(a._window(window, step // LAG), b._window(window, step // LAG), rank)
+                _along(a._window(window, step // hours), b._window(window, step // hours), rank)
                 for a, b in (folds, folds[::-1])
             ]
             values = isotonic_regression(torch.stack(unseen).mean(0).numpy(), increasing=False).x
-            values = values.clip(SMALLEST * total / (window * flat.shape[1]))
+            values = values.clip(SMALLEST * total / (window * size))
             fitted.variances[step] = torch.from_numpy(values.copy()).float()
-            rest = window * flat.shape[1] - rank
+            rest = window * size - rank
             fitted.floor[step] = max(total - float(values.sum()), 1e-6 * total) / rest
         return fitted
+
+    def to(self, device: torch.device | str) -> Self:
+        """On that device."""
+        names = ("seasons", "spatial", "lagged")
+        variances = {step: values.to(device) for step, values in self.variances.items()}
+        return replace(self, variances=variances, **{name: getattr(self, name).to(device) for name in names})
+
+    @cached_property
+    def _spatial(self) -> Tensor:
+        """Modes of a state in double precision, which the climatologies of all steps share."""
+        return self.spatial.double()
 
     def climatology(self, window: int, step: int) -> Climatology:
         """The Climatology of windows of `window` states, `step` hours apart."""
         values = self.variances[step]
-        _, directions = torch.linalg.eigh(self._window(window, step // LAG))
+        _, directions = torch.linalg.eigh(self._window(window, step // self.hours))
         leading = directions.flip(1)[:, : len(values)].T.reshape(len(values), window, -1)
-        return SpaceTimeClimatology.of(self.seasons, self.spatial, leading, values, self.floor[step])
+        parts = SpaceTimeClimatology.of(self.seasons, self._spatial, leading, values, self.floor[step])
+        return parts.to(self.spatial.device)
 
     def _window(self, window: int, stride: int) -> Tensor:
         """Covariance of the amplitudes of a window, (window r, window r), float64."""
@@ -116,10 +143,22 @@ class LaggedCovariance:
         return torch.cat(rows)
 
 
-def _seasons(flat: Tensor, year_fraction: Tensor) -> Tensor:
-    """Least-squares seasonal coefficients (1 + 2 HARMONICS, size), float64, of states (N, size)."""
+def _parts(states: int, size: int, every: int = 1) -> Iterator[slice]:
+    """Positions of every so many states, a part at a time."""
+    most = max(1, PART // (8 * size)) * every
+    return (slice(start, min(start + most, states), every) for start in range(0, states, most))
+
+
+def _flat(latents: Tensor | np.ndarray, rows: slice) -> Tensor:
+    """States (n, size) float32."""
+    return torch.from_numpy(np.asarray(latents[rows]).astype(np.float32)).flatten(1)
+
+
+def _seasons(latents: Tensor | np.ndarray, year_fraction: Tensor) -> Tensor:
+    """Least-squares seasonal coefficients (1 + 2 HARMONICS, size), float64, of states (N, K, h, w)."""
     basis = seasonal(year_fraction.double())
-    products = sum(b.T @ x.double() for b, x in zip(basis.split(ROWS), flat.split(ROWS), strict=True))
+    parts = _parts(len(latents), math.prod(latents.shape[1:]))
+    products = sum(basis[rows].T @ _flat(latents, rows).double() for rows in parts)
     return torch.linalg.solve(basis.T @ basis, products)
 
 

@@ -13,6 +13,8 @@ since north there is south and east is west. A mild bound, z / sqrt(1 + (z / BOU
 from being freak latents (Andry et al. 2025).
 """
 
+from collections.abc import Iterable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -113,19 +115,25 @@ class SphereAutoencoder(nn.Module):
         self.register_buffer("scale", torch.ones(()))
 
     @torch.no_grad()
-    def start_from_patches(self, x: Tensor, weight: Tensor) -> None:
+    def start_from_patches(self, parts: Iterable[Tensor], climate: Tensor, weight: Tensor) -> None:
         """Mean map, and principal components of the patches of standardised states.
 
         Arguments:
-            x: (N, C, H, W).
+            parts: states, a few at a time, (n, C, H, W).
+            climate: their mean map, (C, H, W).
             weight: of the squares of errors, (H, 1) or (C, H, 1), such as cell areas.
         """
-        self.climate.copy_(x.mean(0))
-        u = F.pixel_unshuffle((x - self.climate) * weight.sqrt(), self.patch).movedim(1, -1).flatten(0, -2)
-        covariance = sum(part.double().T @ part.double() for part in u.split(2**16)) / len(u)
+        self.climate.copy_(climate)
+        total, count = torch.zeros(()), 0
+        for x in parts:
+            anomaly = (x.to(weight) - self.climate) * weight.sqrt()
+            u = F.pixel_unshuffle(anomaly, self.patch).movedim(1, -1).flatten(0, -2)
+            total = total.to(weight) + sum(part.double().T @ part.double() for part in u.split(2**14))
+            count += len(u)
+        covariance = total / count
         values, vectors = torch.linalg.eigh(covariance)
         keep = self.latent_shape[0]
-        leading = vectors[:, -keep:].flip(1).to(x)
+        leading = vectors[:, -keep:].flip(1).to(weight)
         self.scale.copy_(values[-keep:].mean().sqrt())
         for layer, matrix in ((self.analyse, leading.T), (self.synthesise, leading)):
             middle = layer.kernel.kernel_size[0] // 2

@@ -21,7 +21,8 @@ class AtStep(nn.Module):
     def __init__(self, network: TrajectoryTransformer, hours: int) -> None:
         super().__init__()
         self.network = network
-        self.register_buffer("hours", torch.tensor(float(hours)), persistent=False)
+        hour = torch.tensor(float(hours), device=network.static.device)
+        self.register_buffer("hours", hour, persistent=False)
 
     def forward(self, x: Tensor, log_sigma: Tensor, season: Tensor) -> Tensor:
         """See `TrajectoryTransformer`."""
@@ -41,7 +42,9 @@ def build_network(card: PriorCard) -> TrajectoryTransformer:
     shape = build_autoencoder(card).latent_shape
     latitude = torch.tensor(card.state.grid.latitude, dtype=torch.float32).reshape(shape[1], -1).mean(1)
     static = torch.zeros(sizes["static"], *shape[1:])
-    return TrajectoryTransformer(shape, latitude, static, sizes["width"], sizes["blocks"])
+    return TrajectoryTransformer(
+        shape, latitude, static, sizes["width"], sizes["blocks"], sizes.get("box", 0)
+    )
 
 
 def lagged_of(card: PriorCard, weights: dict[str, Tensor]) -> LaggedCovariance:
@@ -56,6 +59,7 @@ def lagged_of(card: PriorCard, weights: dict[str, Tensor]) -> LaggedCovariance:
         lagged=own["lagged"],
         variances=dict(zip(steps, own["variances"], strict=True)),
         floor=dict(zip(steps, own["floor"].tolist(), strict=True)),
+        hours=card.state.step_hours,
     )
 
 

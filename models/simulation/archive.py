@@ -18,6 +18,7 @@ import zarr
 
 from models.state.channels import VARIABLES
 from models.state.grid import Grid
+from models.whole_files import written_whole
 
 SPIN_UP = 120  # days from rest before the first state that is kept
 FIRST = pd.Timestamp("2001-01-01")  # of the states that are kept
@@ -187,8 +188,6 @@ def _resume(model: Model, out: Path, seed: int) -> tuple[int, Any]:
 
 
 def _save(model: Model, state: Any, done: int, out: Path) -> None:
-    aside = out / f"{RESTART}.tmp"
     leaves = {f"leaf{k}": leaf for k, leaf in enumerate(model.leaves(state))}
-    with aside.open("wb") as file:
+    with written_whole(out / RESTART) as aside, aside.open("wb") as file:
         np.savez(file, **leaves, done=np.array(done))  # type: ignore[arg-type]
-    aside.replace(out / RESTART)

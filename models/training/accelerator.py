@@ -1,7 +1,57 @@
-"""Networks on an accelerator, where there is one: in bfloat16, with random numbers of its own."""
+"""How a step is computed, which does not change what it is: where, in what precision, in how many parts."""
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor, nn
+
+from models.training.processes import Processes, Share
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What a run has to run on.
+
+    Attributes:
+        device: of networks, such as "cuda"; there in bfloat16.
+        accumulate: parts in which each process takes its share of a batch, one after another.
+        compile: whether blocks of networks are compiled; costs minutes at first.
+        recompute: whether activations of blocks are computed again on the way back, not kept.
+        processes: that share every batch.
+    """
+
+    device: str = "cpu"
+    accumulate: int = 1
+    compile: bool = False
+    recompute: bool = False
+    processes: Processes = field(default_factory=Processes)
+
+    @property
+    def shares(self) -> list[Share]:
+        """Of a batch, those of this process."""
+        of = self.processes.world * self.accumulate
+        return [Share(self.processes.rank * self.accumulate + k, of) for k in range(self.accumulate)]
+
+    def at_once(self, batch: int) -> int:
+        """Samples of a batch that are computed at once.
+
+        Raises:
+            ValueError: a batch cannot be cut into equal parts.
+        """
+        parts = self.processes.world * self.accumulate
+        if batch % parts:
+            raise ValueError(
+                f"a batch of {batch} cannot be cut into {parts} equal parts "
+                f"({self.processes.world} processes, accumulating {self.accumulate})"
+            )
+        return batch // parts
+
+    def ready(self, blocks: Sequence[nn.Module]) -> None:
+        """Compiles blocks of a network, if asked to."""
+        for block in blocks if self.compile else ():
+            block.compile()
 
 
 class Reduced(nn.Module):
@@ -17,13 +67,19 @@ class Reduced(nn.Module):
             return self.network(x, log_sigma, season).float()
 
 
-def reduced(device: torch.device) -> torch.autocast:
+def reduced(device: torch.device) -> AbstractContextManager[None]:
     """A context in which matrices are multiplied in bfloat16 on an accelerator."""
-    return torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda")
+    return torch.autocast("cuda", torch.bfloat16) if device.type == "cuda" else nullcontext()
 
 
-def normal(like: Tensor, generator: torch.Generator) -> Tensor:
-    """Standard normal numbers of that shape on that device, seeded by a generator on the processor."""
-    seed = int(torch.randint(2**62, (), generator=generator))
-    there = torch.Generator(like.device).manual_seed(seed)
-    return torch.randn(like.shape, generator=there, device=like.device)
+def seeds(count: int, generator: torch.Generator) -> Tensor:
+    """Of the noise of each sample, (count,) int64."""
+    return torch.randint(2**62, (count,), generator=generator)
+
+
+def normal(like: Tensor, seeds: list[int]) -> Tensor:
+    """Standard normal numbers of that shape (n, ...) on that device; sample k's depend on seed k only."""
+    out = torch.empty_like(like, dtype=torch.float32)
+    for row, seed in zip(out, seeds, strict=True):
+        row.normal_(generator=torch.Generator(like.device).manual_seed(seed))
+    return out

@@ -1,12 +1,10 @@
 """What a training run is made of: one small YAML file, read strictly."""
 
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-
-from models.prior.lagged import LAG
 
 CONFIGS = Path(__file__).parent / "configs"
 
@@ -94,7 +92,11 @@ class LaggedConfig:
 
 @dataclass(frozen=True)
 class TrajectoryConfig:
-    """Size and training of the denoiser; `sigma`: range of noise levels; `validation`: number of windows."""
+    """Size and training of the denoiser (see `models.prior.trajectory`).
+
+    `sigma` is the range of noise levels seen; `validation` a number of windows; `box` the side of a group of
+    columns that attend to each other, 0 for all.
+    """
 
     width: int
     blocks: int
@@ -105,15 +107,20 @@ class TrajectoryConfig:
     ema: float
     sigma: tuple[float, float]
     validation: int
+    box: int = 0
 
 
 @dataclass(frozen=True)
 class SphereConfig:
-    """A prior of the whole Earth to train; `steps` are the hours between states that its windows may have.
+    """A prior of the whole Earth to train.
+
+    `steps` are the hours between states that its windows may have; `grid` the points along latitude and
+    longitude that it is planned for; `copy` whether a standardised copy of the states is kept, or they are
+    read from the source each time.
 
     Raises:
-        ValueError: states are not six hours apart, a step is no multiple of that, or years are missing or, of
-            the training, not in a row.
+        ValueError: a step is no multiple of the hours between states, or years are missing or, of the
+            training, not in a row.
     """
 
     name: str
@@ -128,14 +135,15 @@ class SphereConfig:
     autoencoder: SphereAutoencoderConfig
     climatology: LaggedConfig
     denoiser: TrajectoryConfig
+    grid: tuple[int, int]
+    copy: bool = True
     card: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Checks what would go wrong only hours later."""
-        if self.step_hours != LAG:
-            raise ValueError(f"step_hours: {self.step_hours}, but states of the Earth are {LAG} h apart")
-        if not self.steps or self.steps[0] != LAG or any(step % LAG for step in self.steps):
-            raise ValueError(f"steps: {self.steps} have to be multiples of {LAG}, and begin with it")
+        hours = self.step_hours
+        if not self.steps or self.steps[0] != hours or any(step % hours for step in self.steps):
+            raise ValueError(f"steps: {self.steps} have to be multiples of {hours}, and begin with it")
         if missing := [name for name in ("train", "validate", "test") if not self.years.get(name)]:
             raise ValueError(f"years: none for {', '.join(missing)}")
         train = self.years["train"]
@@ -186,9 +194,9 @@ T = TypeVar("T")
 
 def _strict(cls: type[T], data: dict[str, Any], where: str) -> T:
     known = {f.name for f in fields(cls)}  # type: ignore[arg-type]
-    optional = {"card"}
+    required = {f.name for f in fields(cls) if f.default is f.default_factory is MISSING}  # type: ignore[arg-type]
     if unknown := set(data) - known:
         raise ValueError(f"{where}: unknown {sorted(unknown)}; known are {sorted(known)}")
-    if missing := known - set(data) - optional:
+    if missing := required - set(data):
         raise ValueError(f"{where}: missing {sorted(missing)}")
     return cls(**data)

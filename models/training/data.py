@@ -6,11 +6,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-import xarray as xr
 from torch import Tensor
 
-from models.state.channels import channel
 from models.state.grid import Grid
+from models.training.source import Source, field
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,17 +25,22 @@ class States:
         return np.isin(self.times.year, years)
 
 
-def open_states(path: Path | str, channels: list[str]) -> States:
+def open_states(data: Source | Path | str, channels: list[str], patch: int = 1) -> States:
     """Reads the channels of a NetCDF or GRIB file or a Zarr store with dimensions time, latitude, longitude.
 
-    A channel is a variable of that name (`z500`), or a level of an upper-air variable (`z` with a `level` or
-    `isobaricInhPa` coordinate). Latitude is flipped to run north to south where it does not.
+    A channel is a variable of that name (`z500`), or a level of an upper-air variable (`z` with a `level`
+    coordinate); names and order of points are those of `models.training.source`. Rows in the south and, of
+    a limited area, columns in the east that do not fill a patch are left out.
 
     Raises:
         ValueError: a channel or dimension is missing, times are not increasing, or a value is not finite.
     """
-    dataset = open_dataset(str(path))
-    fields = [field(dataset, name, str(path)) for name in channels]
+    source = Source.of(data)
+    dataset, path = source.open(), source.data
+    grid = Grid(dataset.latitude.values, dataset.longitude.values)
+    height, width = (size - size % patch for size in grid.shape)
+    dataset = dataset.isel(latitude=slice(height), longitude=slice(None if grid.periodic else width))
+    fields = [field(dataset, name, path) for name in channels]
     values = np.stack([f.transpose("time", "latitude", "longitude").values for f in fields], axis=1)
     times = pd.DatetimeIndex(dataset.time.values)
     if not times.is_monotonic_increasing or times.has_duplicates:
@@ -48,43 +52,6 @@ def open_states(path: Path | str, channels: list[str]) -> States:
             f"{path}: {channels[c]} is not finite at {times[n]} ({int(bad.sum())} values in all)"
         )
     return States(times, values.astype(np.float32), Grid(dataset.latitude.values, dataset.longitude.values))
-
-
-def open_dataset(source: str) -> xr.Dataset:
-    """A NetCDF or GRIB file or a Zarr store, from north to south.
-
-    Raises:
-        ValueError: it has no time, latitude or longitude.
-    """
-    dataset = _open(source)
-    for name in ("time", "latitude", "longitude"):
-        if name not in dataset.coords:
-            raise ValueError(f"{source}: no coordinate {name!r}; it has {sorted(map(str, dataset.coords))}")
-    return dataset.sortby("latitude", ascending=False)
-
-
-def _open(source: str) -> xr.Dataset:
-    if source.rstrip("/").endswith(".zarr"):
-        return xr.open_zarr(source)
-    if not source.endswith((".grib", ".grib1", ".grib2", ".grb", ".grb1", ".grb2")):
-        return xr.open_dataset(source)
-    dataset = xr.open_dataset(source, engine="cfgrib", backend_kwargs={"indexpath": ""})
-    return dataset.rename({name: dataset[name].attrs["GRIB_shortName"] for name in dataset.data_vars})
-
-
-def field(dataset: xr.Dataset, name: str, source: str) -> xr.DataArray:
-    """The field of a channel: the variable of that name, or a level of an upper-air variable.
-
-    Raises:
-        ValueError: there is none; names what there is.
-    """
-    if name in dataset:
-        return dataset[name]
-    wanted = channel(name)
-    for level in ("level", "isobaricInhPa"):
-        if wanted.level is not None and wanted.variable in dataset and level in dataset[wanted.variable].dims:
-            return dataset[wanted.variable].sel({level: wanted.level}).rename(name)
-    raise ValueError(f"{source}: no {name}; it has {sorted(map(str, dataset.data_vars))}")
 
 
 def window_starts(times: pd.DatetimeIndex, mask: np.ndarray, window: int, step_hours: int) -> Tensor:

@@ -1,25 +1,34 @@
 """A training loop that can be killed at any moment and goes on where it was.
 
-A checkpoint holds everything that decides the next step: weights, their moving average, optimiser, the step
-and the generator that draws batches and noise. It is written aside and renamed, so it is never half.
+Batch and noise of a step are drawn from a generator of its own, and a checkpoint holds all else that decides
+the next: weights, their moving average, optimiser and step. Several processes may share each batch, and each
+may take its share in parts: see `models.training.processes`.
 """
 
 import json
 import math
 import time
 from collections.abc import Callable
+from contextlib import nullcontext
 from copy import deepcopy
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from models.training.accelerator import Machine
+from models.training.ahead import ahead
+from models.training.processes import Share
+from models.whole_files import written_whole
 
 Report = Callable[[dict[str, float]], None]
 
 
 def train(
     module: nn.Module,
-    loss_of: Callable[[nn.Module, torch.Generator], Tensor],
+    loss_of: Callable[[nn.Module, Any], Tensor],
     validate: Callable[[nn.Module], dict[str, float]],
     folder: Path,
     *,
@@ -29,16 +38,20 @@ def train(
     ema: float = 0.0,
     seed: int = 0,
     every: int = 250,
+    batch_of: Callable[[torch.Generator, Share], Any] = lambda generator, share: generator,
+    machine: Machine = Machine(),  # noqa: B008, for it cannot be changed
     report: Report = lambda row: None,
     tick: Callable[[int], None] = lambda step: None,
 ) -> nn.Module:
-    """Minimises `loss_of(module, generator)` with AdamW, linear warm-up and cosine decay.
+    """Minimises `loss_of(module, batch)` with AdamW, linear warm-up and cosine decay.
 
     Arguments:
         validate: scores of the averaged module; the average with the lowest `loss` is kept.
         folder: where `checkpoint.pt` and `log.jsonl` go; an existing checkpoint is resumed.
         ema: decay of the moving average of the weights (its start is shortened); 0 keeps the last weights.
         every: steps between validations and checkpoints.
+        batch_of: draws a step's batch from the generator, and loads the share of it that is asked for; in a
+            thread, a share ahead. Without it the batch is the generator, and one process takes it whole.
         report: called with each row of the log.
         tick: called with the number of steps done, after each.
 
@@ -46,58 +59,87 @@ def train(
         The best averaged module, in evaluation mode.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    generator = torch.Generator().manual_seed(seed)
+    first, shares = machine.processes.first, machine.shares
+    machine.processes.from_first(list(module.state_dict().values()))
+    loss_module = parallel = _Loss(module, loss_of)
+    if machine.processes.world > 1:
+        parallel = DistributedDataParallel(loss_module, forward_sync_buffers=False)  # type: ignore[assignment]
     average, best, best_loss = deepcopy(module).eval(), deepcopy(module.state_dict()), math.inf
     optimiser = torch.optim.AdamW(module.parameters(), lr=learning_rate, weight_decay=weight_decay)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda i: _rate(i, steps))
     start, path = 0, folder / "checkpoint.pt"
     if path.exists():
-        state = torch.load(path, weights_only=True)
+        state = torch.load(path, map_location="cpu", weights_only=True)
         module.load_state_dict(state["module"])
         average.load_state_dict(state["average"])
         optimiser.load_state_dict(state["optimiser"])
         schedule.load_state_dict(state["schedule"])
-        generator.set_state(state["generator"])
         start, best, best_loss = state["step"], state["best"], state["best_loss"]
     total, count, clock = 0.0, 0, time.monotonic()
+    batches = ahead(
+        lambda at: batch_of(_generator(seed, at[0]), at[1]),
+        ((step, share) for step in range(start, steps) for share in shares),
+    )
     for step in range(start, steps):
         module.train()
-        loss = loss_of(module, generator)
         optimiser.zero_grad()
-        loss.backward()
+        for share in shares:
+            whole = share is shares[-1] or parallel is loss_module
+            with nullcontext() if whole else parallel.no_sync():  # type: ignore[operator]
+                loss = parallel(next(batches)) / len(shares)
+                loss.backward()
+            total += loss.item()
         nn.utils.clip_grad_norm_(module.parameters(), 1.0)
         optimiser.step()
         schedule.step()
         _average(average, module, min(ema, (1 + step) / (10 + step)) if ema else 0.0)
-        total, count = total + loss.item(), count + 1
+        count += 1
         tick(step + 1)
         if (step + 1) % every == 0 or step + 1 == steps:
-            with torch.no_grad():
-                scores = validate(average)
-            row = {"step": step + 1, "train": total / count, **scores, "seconds": time.monotonic() - clock}
-            if not math.isfinite(row["train"]):
-                raise FloatingPointError(
-                    f"the loss is {row['train']} at step {step + 1}: lower the learning rate"
-                )
-            if scores["loss"] < best_loss:
-                best, best_loss = deepcopy(average.state_dict()), scores["loss"]
-            _save(
-                path,
-                module=module.state_dict(),
-                average=average.state_dict(),
-                optimiser=optimiser.state_dict(),
-                schedule=schedule.state_dict(),
-                generator=generator.get_state(),
-                step=step + 1,
-                best=best,
-                best_loss=best_loss,
-            )
-            with (folder / "log.jsonl").open("a") as log:
-                log.write(json.dumps(row) + "\n")
-            report(row)
+            mean = machine.processes.mean(total / count, loss.device)
+            if not math.isfinite(mean):
+                raise FloatingPointError(f"the loss is {mean} at step {step + 1}: lower the learning rate")
+            if first:
+                with torch.no_grad():
+                    scores = validate(average)
+                row = {"step": step + 1, "train": mean, **scores, "seconds": time.monotonic() - clock}
+                if scores["loss"] < best_loss:
+                    best, best_loss = deepcopy(average.state_dict()), scores["loss"]
+                state = {
+                    "module": module.state_dict(),
+                    "average": average.state_dict(),
+                    "optimiser": optimiser.state_dict(),
+                    "schedule": schedule.state_dict(),
+                    "step": step + 1,
+                    "best": best,
+                    "best_loss": best_loss,
+                }
+                with written_whole(path) as aside:
+                    torch.save(state, aside)
+                with (folder / "log.jsonl").open("a") as log:
+                    log.write(json.dumps(row) + "\n")
+                report(row)
             total, count, clock = 0.0, 0, time.monotonic()
     average.load_state_dict(best)
+    machine.processes.from_first(list(average.state_dict().values()))
     return average
+
+
+class _Loss(nn.Module):
+    """A loss as a module, for what computes it in parallel wants to call one."""
+
+    def __init__(self, module: nn.Module, loss_of: Callable[[nn.Module, Any], Tensor]) -> None:
+        super().__init__()
+        self.module = module
+        self.loss_of = loss_of
+
+    def forward(self, batch: Any) -> Tensor:
+        return self.loss_of(self.module, batch)
+
+
+def _generator(seed: int, step: int) -> torch.Generator:
+    """Of all that is drawn for a step."""
+    return torch.Generator().manual_seed(seed * 2**32 + step)
 
 
 def _rate(step: int, steps: int) -> float:
@@ -109,9 +151,3 @@ def _average(average: nn.Module, module: nn.Module, decay: float) -> None:
     with torch.no_grad():
         for a, b in zip(average.parameters(), module.parameters(), strict=True):
             a.lerp_(b, 1 - decay)
-
-
-def _save(path: Path, **state: object) -> None:
-    aside = path.with_suffix(".tmp")
-    torch.save(state, aside)
-    aside.replace(path)

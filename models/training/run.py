@@ -20,6 +20,7 @@ from models.state.time import year_fraction
 from models.training.config import SphereConfig, TrainingConfig
 from models.training.data import States, open_states, window_starts
 from models.training.loop import train
+from models.training.source import Source
 
 Report = Callable[[str, dict[str, float]], None]
 Tick = Callable[[str, int], None]
@@ -27,7 +28,7 @@ Tick = Callable[[str, int], None]
 
 def train_prior(
     config: TrainingConfig,
-    data: Path | str,
+    data: Source | Path | str,
     folder: Path,
     report: Report,
     tick: Tick = lambda stage, step: None,
@@ -38,7 +39,7 @@ def train_prior(
         report: called with the stage ("autoencoder", "denoiser") and each row of its log.
         tick: called with the stage and the number of steps done, after each.
     """
-    states = open_states(data, config.channels)
+    states = open_states(data, config.channels, config.autoencoder.patch)
     with torch.random.fork_rng():
         torch.manual_seed(0)  # initialisation of layers takes no generator
         prior = build(_card(config, states, folder / "prior"), _architecture(config))

@@ -1,13 +1,14 @@
 """Trains a prior of the whole Earth: autoencoder, lagged covariances, denoiser, card. Each stage resumes.
 
-States are never in memory as a whole. Their latents are: for thirty years of 8 x 16 columns of 96 numbers
-they take 2 GB, and a few times as much while covariances are fitted.
+Neither states nor latents are ever in memory as a whole. Several processes may share the work (torchrun): the
+first writes, all read the same folder.
 """
 
 import dataclasses
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -19,97 +20,125 @@ from models.prior.sphere import SphereAutoencoder
 from models.prior.sphere_prior import assemble, build_autoencoder, build_network
 from models.prior.trajectory import TrajectoryTransformer
 from models.state.channels import channel
+from models.state.grid import Grid
 from models.state.spec import StateSpec
+from models.training.accelerator import Machine
 from models.training.config import SphereConfig
 from models.training.run import Report, Tick, described
 from models.training.same_run import same_run
+from models.training.source import STATIC, Source
 from models.training.sphere_autoencoder import encode_all, residual, train_autoencoder
 from models.training.sphere_denoiser import train_denoiser
-from models.training.trajectories import Trajectories, prepare
+from models.training.trajectories import NORMALISATION, Trajectories, prepare
+from models.whole_files import written_whole
 
 
 def train_sphere(
     config: SphereConfig,
-    data: Path | str,
+    data: Source | Path | str,
     folder: Path,
     report: Report,
     tick: Tick = lambda stage, step: None,
     reading: Tick = lambda stage, step: None,
-    device: str = "cpu",
+    machine: Machine = Machine(),  # noqa: B008, for it cannot be changed
 ) -> Prior:
-    """Trains the prior of `config` on a Zarr store, and writes it to `folder`/prior; resumes what is there.
+    """Trains the prior of `config` on a data set, and writes it to `folder`/prior; resumes what is there.
 
     Arguments:
         report, tick: as of `models.training.run.train_prior`.
         reading: called with "data" and the percentage read, while data are prepared.
-        device: where networks are trained, such as "cuda"; there in bfloat16.
     """
-    same_run(folder, {"data": str(Path(data).resolve()), **_what_matters(config)})
+    for settings in (config.autoencoder, config.denoiser):
+        machine.at_once(settings.batch)
+    source = Source.of(data)
+    made_from = {**source.to_dict(), **_what_matters(config)}
+    begun = (folder / NORMALISATION).exists()
+    machine.processes.first_then_others(lambda: same_run(folder, made_from, begun))
     found = prepare(
-        data,
+        source,
         config.channels,
         config.step_hours,
         config.years,
         folder,
         lambda done, of: reading("data", 100 * done // of),
+        hours=config.valid_hours,
+        patch=config.autoencoder.patch,
+        copy=config.copy,
+        processes=machine.processes,
     )
-    card = _card(config, found, folder / "prior")
-    autoencoder, network = _build(card, found)
-    autoencoder.to(device)
-    network.to(device)
-    train_autoencoder(config, autoencoder, found, folder, report, tick)
+    card = card_of(config, found.grid, found.mean, found.std, folder / "prior")
+    autoencoder, network = build(card, found.static)
+    autoencoder.to(machine.device)
+    network.to(machine.device)
+    train_autoencoder(config, autoencoder, found, folder, report, tick, machine)
     lost = residual(autoencoder, found, found.of_years(config.years["validate"]))
     card = dataclasses.replace(card, representativeness=_in_si(lost, card))
-    latents = encode_all(autoencoder, found, folder)
-    rows = found.of_years(config.years["train"])
-    lagged = LaggedCovariance.fit(
-        latents[rows],
-        found.year_fraction[rows],
-        found.years[rows],
-        modes=config.climatology.modes,
-        rank=config.climatology.rank,
-        window=config.window,
-        steps=config.steps,
-    )
+    latents = encode_all(autoencoder, found, folder, machine)
+    lagged = machine.processes.first_then_others(lambda: _lagged(config, latents, found, folder))
     card = _with_floor(card, lagged)
-    train_denoiser(config, network, lagged, latents, found, folder, report, tick)
-    weights = _tensors(autoencoder, network, lagged)
+    train_denoiser(config, network, lagged, latents, found, folder, report, tick, machine)
+    weights = {name: value.cpu() for name, value in _tensors(autoencoder, network, lagged).items()}
     test = _in_si(residual(autoencoder, found, found.of_years(config.years["test"])), card)
     card = dataclasses.replace(card, scores={"reconstruction": test})
-    weights = {name: value.cpu() for name, value in weights.items()}
-    write_prior(card, {name: _half(name, value) for name, value in weights.items()}, folder / "prior")
+    if machine.processes.first:
+        write_prior(card, {name: _half(name, value) for name, value in weights.items()}, folder / "prior")
     return Prior(card, *assemble(card, weights))
+
+
+def _lagged(config: SphereConfig, latents: np.ndarray, found: Trajectories, folder: Path) -> LaggedCovariance:
+    """Of the training years; kept in `folder`/climatology.pt."""
+    path, rows = folder / "climatology.pt", found.of_years(config.years["train"])
+    if not path.exists():
+        fitted = LaggedCovariance.fit(
+            latents[int(rows[0]) : int(rows[-1]) + 1],
+            found.year_fraction[rows],
+            found.years[rows],
+            modes=config.climatology.modes,
+            rank=config.climatology.rank,
+            window=config.window,
+            steps=config.steps,
+            hours=config.step_hours,
+        )
+        with written_whole(path) as aside:
+            torch.save(dataclasses.asdict(fitted), aside)
+    return LaggedCovariance(**torch.load(path, weights_only=True))
 
 
 def _what_matters(config: SphereConfig) -> dict[str, Any]:
     """The settings that a run cannot change on the way."""
     settings = dataclasses.asdict(config)
-    return {name: value for name, value in settings.items() if name not in ("card", "title", "description")}
+    return {
+        name: value
+        for name, value in settings.items()
+        if name not in ("card", "title", "description", "grid")
+    }
 
 
-def _card(config: SphereConfig, found: Trajectories, folder: Path) -> PriorCard:
-    spec = StateSpec(
-        channels=tuple(channel(name) for name in config.channels),
-        grid=found.grid,
-        step_hours=config.step_hours,
-        mean=found.mean,
-        std=found.std,
-    )
+def card_of(config: SphereConfig, grid: Grid, mean: np.ndarray, std: np.ndarray, folder: Path) -> PriorCard:
+    """The card of a prior to be trained; mean and standard deviation per channel, (C,)."""
+    channels = tuple(channel(name) for name in config.channels)
+    spec = StateSpec(channels, grid, config.step_hours, mean, std)
     a, d = config.autoencoder, config.denoiser
     architecture: dict[str, Any] = {
         "kind": "sphere",
         "autoencoder": {k: getattr(a, k) for k in ("patch", "latent", "reach", "width", "blocks")},
-        "denoiser": {"width": d.width, "blocks": d.blocks, "static": len(found.static) * a.patch**2},
+        "denoiser": {
+            "width": d.width,
+            "blocks": d.blocks,
+            "box": d.box,
+            "static": len(STATIC) * a.patch**2,
+        },
         "climatology": {"steps": config.steps},
     }
     return described(config, spec, architecture, folder)
 
 
-def _build(card: PriorCard, found: Trajectories) -> tuple[SphereAutoencoder, TrajectoryTransformer]:
+def build(card: PriorCard, static: Tensor) -> tuple[SphereAutoencoder, TrajectoryTransformer]:
+    """Networks of that card with untrained weights; orography and land standardised, (2, H, W)."""
     with torch.random.fork_rng():
         torch.manual_seed(0)  # initialisation of layers takes no generator
         autoencoder, network = build_autoencoder(card), build_network(card)
-    network.static.copy_(F.pixel_unshuffle(found.static[None], autoencoder.patch)[0])
+    network.static.copy_(F.pixel_unshuffle(static[None], autoencoder.patch)[0])
     return autoencoder, network
 
 

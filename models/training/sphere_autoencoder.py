@@ -8,11 +8,15 @@ import torch
 from torch import Tensor, nn
 
 from models.prior.sphere import SphereAutoencoder
-from models.training.accelerator import normal, reduced
+from models.training.accelerator import Machine, normal, reduced, seeds
+from models.training.blocks import filled
 from models.training.config import SphereConfig
 from models.training.loop import train
+from models.training.processes import Share
 from models.training.run import Report, Tick
-from models.training.trajectories import Trajectories, spread
+from models.training.trajectories import Trajectories, at_a_time, spread
+
+LOST = 400  # states on which the error of the code is measured
 
 
 def train_autoencoder(
@@ -22,26 +26,31 @@ def train_autoencoder(
     folder: Path,
     report: Report,
     tick: Tick,
+    machine: Machine,
 ) -> None:
     """Least squares, by area; with noise on the latents, so that the decoder is smooth."""
     settings, device = config.autoencoder, autoencoder.scale.device
     weight = torch.as_tensor(found.grid.area_weights, dtype=torch.float32, device=device)
-    rows = found.of_years(config.years["train"])
-    autoencoder.start_from_patches(found.states(spread(rows, settings.start)).to(device), weight)
-    held_out = found.states(spread(found.of_years(config.years["validate"]), settings.validation)).to(device)
+    rows, held_out = (found.of_years(config.years[name]) for name in ("train", "validate"))
+    held_out = spread(held_out, settings.validation)
+    if machine.processes.first and not (folder / "autoencoder" / "checkpoint.pt").exists():
+        autoencoder.start_from_patches(
+            found.parts(spread(rows, settings.start)), found.climate.to(device), weight
+        )
+    machine.ready([*autoencoder.encoder.blocks, *autoencoder.decoder.blocks])
 
-    def loss_of(module: nn.Module, generator: torch.Generator) -> Tensor:
-        autoencoder = cast(SphereAutoencoder, module)
-        x = found.states(rows[torch.randint(len(rows), (settings.batch,), generator=generator)]).to(device)
-        with reduced(device):
-            z = autoencoder.encode(x).float()
-            error = autoencoder.decode(z + settings.noise * normal(z, generator)).float() - x
-        return (error.square() * weight).mean()
+    def batch_of(generator: torch.Generator, share: Share) -> tuple[Tensor, list[int]]:
+        chosen = rows[torch.randint(len(rows), (settings.batch,), generator=generator)]
+        noise = seeds(settings.batch, generator)
+        return found.states(share.take(chosen)), share.take(noise).tolist()
+
+    def loss_of(module: nn.Module, batch: tuple[Tensor, list[int]]) -> Tensor:
+        x, noise = batch
+        return squares_lost(cast(SphereAutoencoder, module), x.to(device), noise, settings.noise, weight)
 
     def validate(module: nn.Module) -> dict[str, float]:
-        autoencoder = cast(SphereAutoencoder, module)
-        error = autoencoder.decode(autoencoder.encode(held_out)) - held_out
-        return {"loss": float((error.square() * weight).mean())}
+        lost = _lost(cast(SphereAutoencoder, module), found, held_out, weight)
+        return {"loss": float(lost.mean())}
 
     best = train(
         autoencoder,
@@ -51,6 +60,8 @@ def train_autoencoder(
         steps=settings.steps,
         learning_rate=settings.learning_rate,
         ema=0.99,
+        batch_of=batch_of,
+        machine=machine,
         report=lambda row: report("autoencoder", row),
         tick=lambda step: tick("autoencoder", step),
     )
@@ -58,28 +69,43 @@ def train_autoencoder(
     autoencoder.eval().requires_grad_(False)
 
 
+def squares_lost(
+    autoencoder: SphereAutoencoder, x: Tensor, seeds: list[int], noise: float, weight: Tensor
+) -> Tensor:
+    """Mean square error of states (n, C, H, W) decoded from latents with noise of this size, by area, ()."""
+    with reduced(x.device):
+        z = autoencoder.encode(x).float()
+        error = autoencoder.decode(z + noise * normal(z, seeds)).float() - x
+    return (error.square() * weight).mean()
+
+
 def residual(autoencoder: SphereAutoencoder, found: Trajectories, rows: Tensor) -> Tensor:
     """RMS of what the code loses of states, per channel, standardised, (C,); areas weigh."""
-    device, parts = autoencoder.scale.device, []
-    weight = torch.as_tensor(found.grid.area_weights, dtype=torch.float32, device=device)
+    weight = torch.as_tensor(found.grid.area_weights, dtype=torch.float32, device=autoencoder.scale.device)
     with torch.no_grad():
-        for part in spread(rows, 400).split(50):
-            x = found.states(part).to(device)
-            error = autoencoder.decode(autoencoder.encode(x)) - x
-            parts.append((error.square() * weight).mean((2, 3)))
-    return torch.cat(parts).mean(0).sqrt().cpu()
+        return _lost(autoencoder, found, spread(rows, LOST), weight).sqrt().cpu()
 
 
-def encode_all(autoencoder: SphereAutoencoder, found: Trajectories, folder: Path) -> Tensor:
-    """Of all states, (N, K, h, w); kept in `folder`/latents.npy."""
-    path = folder / "latents.npy"
-    if not path.exists():
-        rows, device = torch.arange(len(found.times)), autoencoder.scale.device
+def _lost(autoencoder: SphereAutoencoder, found: Trajectories, rows: Tensor, weight: Tensor) -> Tensor:
+    """Mean square of that, (C,)."""
+    squares = []
+    for part in found.parts(rows):
+        x = part.to(weight)
+        error = autoencoder.decode(autoencoder.encode(x)) - x
+        squares.append((error.square() * weight).mean((2, 3)))
+    return torch.cat(squares).mean(0)
+
+
+def encode_all(
+    autoencoder: SphereAutoencoder, found: Trajectories, folder: Path, machine: Machine
+) -> np.ndarray:
+    """Latents of all states, (N, K, h, w) float16; kept in `folder`/latents.npy, mapped into memory."""
+
+    def code(rows: slice) -> np.ndarray:
+        x = found.states(torch.arange(rows.start, rows.stop)).to(autoencoder.scale.device)
         with torch.no_grad():
-            coded = (autoencoder.encode(found.states(part).to(device)) for part in rows.split(256))
-            z = torch.cat([part.half().cpu() for part in coded])
-        aside = path.with_suffix(".tmp")
-        with aside.open("wb") as file:
-            np.save(file, z.numpy())
-        aside.replace(path)
-    return torch.from_numpy(np.load(path)).float()
+            return autoencoder.encode(x).half().cpu().numpy()
+
+    shape = (len(found.times), *autoencoder.latent_shape)
+    block = at_a_time((len(found.mean), *found.grid.shape))
+    return filled(folder / "latents.npy", shape, block, code, machine.processes)

@@ -2,89 +2,123 @@
 
 import math
 from pathlib import Path
-from typing import cast
+from typing import NamedTuple, cast
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from models.prior.climatology import Climatology
 from models.prior.denoiser import Denoiser, relative_loss
-from models.prior.lagged import LAG, LaggedCovariance
+from models.prior.lagged import LaggedCovariance
 from models.prior.sphere_prior import AtStep
 from models.prior.trajectory import TrajectoryTransformer
-from models.training.accelerator import Reduced, normal
+from models.training.accelerator import Machine, Reduced, normal, seeds
 from models.training.config import SphereConfig
 from models.training.loop import train
+from models.training.processes import Share
 from models.training.run import Report, Tick
 from models.training.trajectories import Trajectories, spread
+
+
+class Batch(NamedTuple):
+    """Windows of one step: latents (n, L, K, h, w), when (n, L), noise level and seed of the noise (n,)."""
+
+    step: int
+    clean: Tensor
+    when: Tensor
+    sigma: Tensor
+    seeds: list[int]
+
+    def to(self, device: torch.device) -> "Batch":
+        """On that device."""
+        return self._replace(
+            clean=self.clean.to(device), when=self.when.to(device), sigma=self.sigma.to(device)
+        )
 
 
 def train_denoiser(
     config: SphereConfig,
     network: TrajectoryTransformer,
     lagged: LaggedCovariance,
-    latents: Tensor,
+    latents: np.ndarray,
     found: Trajectories,
     folder: Path,
     report: Report,
     tick: Tick,
+    machine: Machine,
 ) -> None:
     """Each batch has windows of one step: the first of `steps` half of the time, the others the rest."""
     settings, span, device = config.denoiser, torch.arange(config.window), network.static.device
-    climatologies = {step: lagged.climatology(config.window, step).to(device) for step in config.steps}
-    latents, when = latents.to(device), found.year_fraction.to(device)
+    there = lagged.to(device)
+    climatologies = {step: there.climatology(config.window, step) for step in config.steps}
     low, high = (math.log(s) for s in settings.sigma)
     starts = {
-        (name, step): _starts(found.of_years(years), (config.window - 1) * step // LAG)
+        (name, step): _starts(found.of_years(years), (config.window - 1) * step // config.step_hours)
         for name, years in config.years.items()
         for step in config.steps
     }
+    for (name, step), possible in starts.items():
+        if not len(possible):
+            raise ValueError(f"years: no window of {config.window} states {step} h apart to {name} on")
+    network.recompute = machine.recompute
+    machine.ready(list(network.blocks))
 
-    def loss_at(
-        module: nn.Module, step: int, first: Tensor, sigma: Tensor, generator: torch.Generator
-    ) -> Tensor:
-        index, sigma = (first[:, None] + span * (step // LAG)).to(device), sigma.to(device)
-        clean, climatology = latents[index], climatologies[step]
-        noisy = clean + sigma[:, None, None, None, None] * normal(clean, generator)
-        network = AtStep(cast(TrajectoryTransformer, module), step).to(device)
-        denoised = Denoiser(climatology, Reduced(network))(noisy, sigma, when[index])
-        return relative_loss(denoised - clean, sigma, climatology)
+    def load(step: int, first: Tensor, sigma: Tensor, noise: Tensor) -> Batch:
+        index = first[:, None] + span * (step // config.step_hours)
+        clean = torch.from_numpy(latents[index.numpy()]).float()
+        return Batch(step, clean, found.year_fraction[index], sigma, noise.tolist())
 
-    def loss_of(module: nn.Module, generator: torch.Generator) -> Tensor:
+    def batch_of(generator: torch.Generator, share: Share) -> Batch:
         others = len(config.steps) - 1
         drawn = int(torch.randint(2 * others or 1, (), generator=generator))
         step = config.steps[max(0, drawn - others + 1) if others else 0]
         possible = starts["train", step]
         first = possible[torch.randint(len(possible), (settings.batch,), generator=generator)]
         sigma = torch.empty(settings.batch).uniform_(low, high, generator=generator).exp()
-        return loss_at(module, step, first, sigma, generator).mean()
+        noise = seeds(settings.batch, generator)
+        return load(step, share.take(first), share.take(sigma), share.take(noise))
+
+    def losses(module: nn.Module, batch: Batch) -> Tensor:
+        network = cast(TrajectoryTransformer, module)
+        return denoising_losses(network, batch.to(device), climatologies[batch.step])
 
     def validate(module: nn.Module) -> dict[str, float]:
-        generator = torch.Generator().manual_seed(1)
-        first = spread(starts["validate", config.steps[0]], settings.validation)
-        levels = torch.linspace(low, high, 6).exp()
+        generator, step = torch.Generator().manual_seed(1), config.steps[0]
+        first = spread(starts["validate", step], settings.validation)
         scores = {}
-        for sigma in levels:
+        for sigma in torch.linspace(low, high, 6).exp():
             parts = [
-                loss_at(module, config.steps[0], part, sigma.expand(len(part)), generator)
-                for part in first.split(16)
+                losses(module, load(step, part, sigma.expand(len(part)), seeds(len(part), generator)))
+                for part in first.split(machine.at_once(settings.batch))
             ]
             scores[f"sigma {sigma:.2g}"] = float(torch.cat(parts).mean())
         return {"loss": sum(scores.values()) / len(scores), **scores}
 
     best = train(
         network,
-        loss_of,
+        lambda module, batch: losses(module, batch).mean(),
         validate,
         folder / "denoiser",
         steps=settings.steps,
         learning_rate=settings.learning_rate,
         weight_decay=settings.weight_decay,
         ema=settings.ema,
+        batch_of=batch_of,
+        machine=machine,
         report=lambda row: report("denoiser", row),
         tick=lambda step: tick("denoiser", step),
     )
     network.load_state_dict(best.state_dict())
     network.eval().requires_grad_(False)
+
+
+def denoising_losses(network: TrajectoryTransformer, batch: Batch, climatology: Climatology) -> Tensor:
+    """See `models.prior.denoiser.relative_loss`, (n,)."""
+    noisy = batch.clean + batch.sigma[:, None, None, None, None] * normal(batch.clean, batch.seeds)
+    at_step = Reduced(AtStep(network, batch.step))
+    denoised = Denoiser(climatology, at_step)(noisy, batch.sigma, batch.when)
+    return relative_loss(denoised - batch.clean, batch.sigma, climatology)
 
 
 def _starts(rows: Tensor, length: int) -> Tensor:

@@ -114,3 +114,15 @@ def test_variances_from_few_states_are_still_variances():
         steps=[6],
     )
     assert torch.linalg.eigvalsh(found._window(5, 1)).min() < 0 < found.variances[6].min()
+
+
+def test_lags_of_an_hour_are_lags_of_six():
+    latents, fraction, years = a_trajectory(4000)
+    hourly, six = (
+        LaggedCovariance.fit(
+            latents.numpy(), fraction, years, modes=2, rank=6, window=3, steps=[hours, 2 * hours], hours=hours
+        )
+        for hours in (1, 6)
+    )
+    assert hourly.lags == six.lags and hourly.lagged.equal(six.lagged)
+    assert hourly.climatology(3, 2).modes.equal(six.climatology(3, 12).modes)

@@ -39,7 +39,7 @@ def test_turning_the_earth_turns_the_latents():
 
 def test_with_as_many_latents_as_values_it_starts_exact():
     autoencoder, x = an_autoencoder(latent=12), 5 + 3 * random(50, 3, 8, 16)
-    autoencoder.start_from_patches(x, torch.linspace(0.5, 1.5, 8)[:, None])
+    autoencoder.start_from_patches(x.split(20), x.mean(0), torch.linspace(0.5, 1.5, 8)[:, None])
     z = autoencoder.encode(x)
     assert z.std() == pytest.approx(1, abs=0.1)
     restored = z * (1 - (z / BOUND) ** 2).rsqrt()
@@ -49,7 +49,7 @@ def test_with_as_many_latents_as_values_it_starts_exact():
 def test_fewer_latents_keep_the_leading_components():
     autoencoder = an_autoencoder(latent=4)
     weak, strong = 0.1 * random(200, 3, 8, 16), random(200, 1, 1, 1) * torch.ones(3, 8, 16)
-    autoencoder.start_from_patches(weak + strong, torch.ones(8, 1))
+    autoencoder.start_from_patches([weak + strong], (weak + strong).mean(0), torch.ones(8, 1))
     error = autoencoder.decode(autoencoder.encode(weak + strong)) - (weak + strong)
     assert error.std() < 0.1 and autoencoder.climate.abs().max() < 0.5
 
