@@ -123,7 +123,8 @@ export class WeatherMap {
     g.strokeStyle = "rgba(255,255,255,.65)";
     g.lineWidth = 3;
     g.fillStyle = "#1d2a33";
-    for (const lon of meridians) if (this.x(lon) < width - 30) text(name((lon + 540) % 360 - 180, "EW"), this.x(lon) + 3, height - 5);
+    const every = Math.ceil(45 / (step * this.scale));       // room for a label, pixels
+    for (const lon of meridians) if (this.x(lon) < width - 30 && Math.round(lon / step) % every === 0) text(name((lon + 540) % 360 - 180, "EW"), this.x(lon) + 3, height - 5);
     for (const lat of parallels) if (this.y(lat) > 14 && this.y(lat) < height - 20) text(name(lat, "NS"), 4, this.y(lat) - 3);
   }
 
