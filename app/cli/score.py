@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli import score_oracles
+from app.cli import score_earth, score_oracles
 from app.cli.scoreboard import Json, Quick, extras, numbers, show
 
 group = typer.Typer(no_args_is_help=True, help="Measure the claims of the README again.")
@@ -18,6 +18,7 @@ def several() -> None:
 
 for command in score_oracles.COMMANDS:
     group.command()(command)
+group.command()(score_earth.earth)
 
 
 @group.command()

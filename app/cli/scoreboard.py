@@ -52,7 +52,9 @@ def extras() -> Iterator[None]:
     try:
         yield
     except ModuleNotFoundError as missing:
-        what = "--no-deps azula" if (missing.name or "").startswith("azula") else "-e '.[peers,train]'"
+        what = (
+            "--no-deps azula" if (missing.name or "").startswith("azula") else "-e '.[peers,train,simulate]'"
+        )
         raise ServiceError(f"{missing}: pip install -c constraints.txt {what}") from None
 
 

@@ -7,7 +7,8 @@ Two forms of one thing. Both give S^-1 d and whitened misfits W d with W^T W = S
             10^5 to 10^6 observations. With B^T B = Q diag(g) Q^T,
             (I + B B^T)^-1/2 = I + B Q diag(((1 + g)^-1/2 - 1) / g) Q^T B^T.
 
-Algebra is in the precision of what is given.
+Algebra is in float64: where observations outweigh the prior a million times, as many do together, float32 has
+no digits left for the modes that they say less of. A itself may be kept in float32.
 """
 
 from dataclasses import dataclass
@@ -70,34 +71,43 @@ class ModeBracket:
     @classmethod
     def of(cls, along: Tensor, variances: Tensor, diagonal: Tensor) -> "ModeBracket":
         """S = A diag(variances) A^T + diag(diagonal), for A = `along` (p, rank) and diagonal (p,)."""
-        gram = along.new_zeros(along.shape[1], along.shape[1])
-        for rows, d in zip(along.split(ROWS), diagonal.split(ROWS), strict=True):
-            gram += rows.T @ (rows / d[:, None])
-        root = variances.sqrt()
+        scale = diagonal.double().sqrt()
+        gram = along.new_zeros(along.shape[1], along.shape[1], dtype=torch.float64)
+        for rows, d in zip(along.split(ROWS), scale.split(ROWS), strict=True):
+            scaled = rows.double() / d[:, None]
+            gram += scaled.T @ scaled
+        root = variances.double().sqrt()
         growth, rotation = torch.linalg.eigh(root[:, None] * gram * root)
-        kept = growth > growth[-1] * along.shape[1] * torch.finfo(along.dtype).eps
+        kept = growth > growth[-1] * along.shape[1] * torch.finfo(growth.dtype).eps
         growth = growth[kept]
-        return cls(along, diagonal.sqrt(), root[:, None] * rotation[:, kept] / growth.sqrt(), growth)
+        return cls(along, scale, root[:, None] * rotation[:, kept] / growth.sqrt(), growth)
 
     def whiten(self, d: Tensor) -> Tensor:
         """(I + B B^T)^-1/2 D^-1/2 d."""
-        return self._shrink(d / self.scale)
+        return self._shrink(d.double() / self.scale)
 
     def unwhiten(self, w: Tensor) -> Tensor:
         """D^-1/2 (I + B B^T)^-1/2 w."""
-        return self._shrink(w) / self.scale
+        return self._shrink(w.double()) / self.scale
 
     def inverse_diagonal(self) -> Tensor:
         """(1 - sum_k basis_k^2 g_k / (1 + g_k)) / D."""
         share = self.growth / (1 + self.growth)
-        explained = torch.cat([(rows @ self.mix).square() @ share for rows in self.along.split(ROWS)])
-        return (1 - explained / self.scale**2) / self.scale**2
+        explained = [(rows.double() @ self.mix).square() @ share for rows in self.along.split(ROWS)]
+        return (1 - torch.cat(explained) / self.scale**2) / self.scale**2
 
     def _shrink(self, x: Tensor) -> Tensor:
         """(I + B B^T)^-1/2 x."""
-        modes = ((x / self.scale) @ self.along) @ self.mix
+        modes = projected(x / self.scale, self.along) @ self.mix
         less = (modes * ((1 + self.growth).rsqrt() - 1)) @ self.mix.T
-        return x + (less @ self.along.T) / self.scale
+        back = [less @ rows.double().T for rows in self.along.split(ROWS)]
+        return x + torch.cat(back, dim=1) / self.scale
 
 
-ROWS = 2**15  # observations whose modes are copied at a time
+def projected(x: Tensor, along: Tensor) -> Tensor:
+    """x A for x (N, p) and A (p, rank), float64 whatever A is kept in."""
+    parts = zip(x.double().split(ROWS, dim=1), along.split(ROWS), strict=True)
+    return sum((own @ rows.double() for own, rows in parts), x.new_zeros((), dtype=torch.float64))
+
+
+ROWS = 2**13  # observations whose modes are copied at a time

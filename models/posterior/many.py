@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from models.posterior.bracket import Bracket, ModeBracket
+from models.posterior.bracket import Bracket, ModeBracket, projected
 from models.posterior.gaussian import GaussianObservations
 
 Linear = Callable[[Tensor], Tensor]
@@ -62,8 +62,8 @@ class ManyObservations(GaussianObservations):
 
     def _gain(self, misfit: Tensor) -> Tensor:
         weights = self._whole.unwhiten(self._whole.whiten(misfit))
-        modes = (weights @ self.along) * self.climatology.variances
-        return self.climatology.across(modes).reshape(-1, *self.climatology.shape)
+        modes = projected(weights, self.along) * self.climatology.variances
+        return self.climatology.across(modes).float().reshape(-1, *self.climatology.shape)
 
     def _seen(self, spread: Tensor) -> Tensor:
         return self.climatology.along(spread.flatten(1)) @ self.along.T

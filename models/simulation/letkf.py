@@ -11,12 +11,22 @@ symmetric one changes members least. Spread that the analysis takes away is give
 prior spread; Whitaker & Hamill 2012).
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 TAPER = 2.5  # times the length: no observation counts beyond
 EARTH_RADIUS = 6371.0  # km
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """Of the LETKF: `length` of localisation, km; `relaxation` to prior spread, 0 to 1."""
+
+    length: float = 700.0
+    relaxation: float = 0.6
 
 
 def distances(latitude: Array, longitude: Array, other_latitude: Array, other_longitude: Array) -> Array:

@@ -1,0 +1,46 @@
+"""Who stands beside the prior on the simulated Earth: an LETKF that forecasts with the model, or another."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Self
+
+import numpy as np
+
+from models.simulation.earth import Earth
+from models.simulation.filter import Filter, climatological
+from models.simulation.letkf import Tuning
+from models.simulation.truth import Reported, Truth
+
+
+@cache
+def model(another: bool) -> Earth:
+    """The truth's model; or one with SPEEDY's own diffusion and time steps of an hour."""
+    return Earth(diffusion="default", step_minutes=60) if another else Earth()
+
+
+@dataclass(frozen=True)
+class Peer:
+    """A filter and how it is tuned."""
+
+    filter: Filter
+    tuning: Tuning
+
+    @classmethod
+    def at(cls, truth: Truth, position: int, members: int, tuning: Tuning, another: bool = False) -> Self:
+        """Before any report, at one of the truth's states: members that know the season only."""
+        earth = model(another)
+        fields = truth.another_year(position, members)
+        return cls(climatological(earth, truth.leaves, truth.day(position), fields), tuning)
+
+    def go(self, reported: Sequence[Reported | None]) -> np.ndarray:
+        """Through the states of a window, from its first, where it is, to its last: members, (N, C, H, W).
+
+        What is reported of the first counts, if anything is.
+        """
+        for k, own in enumerate(reported):
+            if k:
+                self.filter.forecast()
+            if own is not None:
+                self.filter.analyse(own.reports, own.value, self.tuning)
+        return self.filter.fields

@@ -1,0 +1,155 @@
+"""Analyses of windows in a row: the prior between reports that networks make of states on a grid.
+
+One window begins where the last one ended, and what that one knew of the state they share is remembered
+(`models.posterior.memory`). Without reports ahead the same posterior is a forecast; given how the window
+after it begins, it is a piece of a reanalysis: *filter forward, sample backward* (Fruehwirth-Schnatter 1994).
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from models.analysis import Analysis
+from models.observations.operator import ObservationOperator
+from models.posterior.given import Given, given
+from models.posterior.linearise import by_action
+from models.posterior.memory import exactly, remembered
+from models.posterior.noise import CounterNoise
+from models.posterior.posterior import Posterior
+from models.posterior.sampler import Preset, Progress
+from models.posterior.sampler import sample as draw
+from models.posterior.tangent import Tangent
+from models.prior.prior import Prior
+from models.simulation.truth import Reported
+
+Array = NDArray[np.float64]
+EXACT = 0.05  # error of a state that a member is given, in latents; about what is left of noise in a sample
+
+
+@dataclass(frozen=True, eq=False)
+class Windows:
+    """A prior and how it is sampled.
+
+    Attributes:
+        prior: p(z).
+        preset: of the sampler.
+        members: how many.
+        seed: of the noise.
+        inflation: of the variance that is remembered.
+    """
+
+    prior: Prior
+    preset: Preset
+    members: int
+    seed: int
+    inflation: float = 1.0
+    _tangents: dict[int, Tangent] = field(default_factory=dict)
+
+    def filtered(
+        self,
+        times: pd.DatetimeIndex,
+        reported: Sequence[Reported | None],
+        before: Tensor | None = None,
+        progress: Callable[[Progress], None] = lambda p: None,
+    ) -> Tensor:
+        """Members of a window, (N, L, K, h, w).
+
+        Arguments:
+            times: of its states, (L,).
+            reported: of each state; of those that `before` knows already, nothing.
+            before: the first state as the last window has it, (N, K, h, w).
+        """
+        known = [] if before is None else [remembered(before, self.prior.climatology, self.inflation)]
+        return self._sample(times, reported, known, progress)
+
+    def smoothed(
+        self,
+        times: pd.DatetimeIndex,
+        reported: Sequence[Reported | None],
+        before: Tensor | None,
+        after: Tensor,
+    ) -> Tensor:
+        """The same, each member given its last state, (N, K, h, w)."""
+        known = [] if before is None else [remembered(before, self.prior.climatology, self.inflation)]
+        return self._sample(times, reported, [*known, exactly(after, len(times) - 1, EXACT)])
+
+    def forecast(self, times: pd.DatetimeIndex, start: Tensor) -> Tensor:
+        """The same, each member given its first state, and no reports."""
+        return self._sample(times, [None] * len(times), [exactly(start, 0, EXACT)])
+
+    def interpolated(
+        self, times: pd.DatetimeIndex, reported: Sequence[Reported | None], count: int = 64
+    ) -> Tensor:
+        """Many members that optimal interpolation, the Climatology alone, makes of the reports."""
+        posterior = self._posterior(Analysis(self.prior, times), reported)
+        noise = CounterNoise(self.seed, range(count), times)
+        shape, random_numbers = posterior.mean.shape, posterior.gaussian.random_numbers
+        return posterior.gaussian.draw(posterior.mean, noise.states(0, shape), noise.errors(random_numbers))
+
+    def states(self, z: Tensor) -> Array:
+        """Latents (N, K, h, w) as fields in SI units, (N, C, H, W)."""
+        with torch.no_grad():
+            return self.prior.decode(z).double().numpy()
+
+    def _sample(
+        self,
+        times: pd.DatetimeIndex,
+        reported: Sequence[Reported | None],
+        known: Sequence[Given],
+        progress: Callable[[Progress], None] = lambda p: None,
+    ) -> Tensor:
+        posterior = self._posterior(Analysis(self.prior, times), reported)
+        return draw(given(posterior, known, self.members), self.preset, self._noise(times), progress)
+
+    def _noise(self, times: pd.DatetimeIndex) -> CounterNoise:
+        return CounterNoise(self.seed, range(self.members), times)
+
+    def _tangent(self, analysis: Analysis) -> Tangent:
+        """Of the decoder at the climatological mean of the month: windows in a row share it."""
+        month = analysis.times[0].month
+        if month not in self._tangents:
+            self._tangents.clear()
+            self._tangents[month] = Tangent.of(self.prior, analysis.mean.mean(0))
+        return self._tangents[month]
+
+    def _posterior(self, analysis: Analysis, reported: Sequence[Reported | None]) -> Posterior:
+        operator, value, error = _of_window(reported, self.prior)
+        season = analysis.year_fraction
+
+        def denoise(z: Tensor, sigma: float) -> Tensor:
+            return self.prior.denoiser(z, z.new_full((len(z),), sigma), season.expand(len(z), -1))
+
+        def observe(z: Tensor) -> Tensor:
+            return operator(self.prior.decode(z))
+
+        seen = by_action(self.prior, operator, analysis.mean, value, error, self._tangent(analysis))
+        return Posterior(denoise, observe, seen, analysis.mean)
+
+
+def _of_window(
+    reported: Sequence[Reported | None], prior: Prior
+) -> tuple[ObservationOperator, Tensor, Tensor]:
+    """H, values and errors of all reports; what the code loses is added to the errors."""
+    state = prior.card.state
+    shape = (len(reported), len(state.channels), *state.grid.shape)
+    size, cells = int(np.prod(shape[1:])), int(np.prod(shape[2:]))
+    lost = torch.tensor([prior.card.representativeness[name] for name in state.names], dtype=torch.float64)
+    there = [(k, r) for k, r in enumerate(reported) if r is not None]
+    taps = max((r.reports.operator.index.shape[1] for _, r in there), default=1)
+    index, weight = [torch.zeros(0, taps, dtype=torch.int64)], [torch.zeros(0, taps, dtype=torch.float64)]
+    value, error = [torch.zeros(0, dtype=torch.float64)], [torch.zeros(0, dtype=torch.float64)]
+    for k, r in there:
+        own = r.reports.operator
+        more = (0, taps - own.index.shape[1])
+        index.append(torch.nn.functional.pad(own.index, more) + k * size)
+        weight.append(torch.nn.functional.pad(own.weight, more))
+        value.append(torch.from_numpy(r.value))
+        floor = (own.weight * lost[own.index // cells].square()).sum(1)
+        error.append((torch.from_numpy(r.reports.error).square() + floor).sqrt())
+    operator = ObservationOperator(shape, torch.cat(index), torch.cat(weight))
+    return operator, torch.cat(value), torch.cat(error)

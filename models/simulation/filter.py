@@ -1,0 +1,85 @@
+"""An ensemble of simulated Earths that follows observations: the LETKF, cycled every six hours.
+
+What a forecasting centre would do that had the model of the truth itself: the strongest peer there is.
+Members keep their spectral states (`Earth.moved`); only what the analysis changes goes by the grid.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import NDArray
+
+from models.simulation.earth import Earth
+from models.simulation.letkf import Tuning, analyse, distances
+from models.simulation.networks import Reports
+
+Array = NDArray[np.float64]
+
+
+@dataclass
+class Filter:
+    """Members at one time.
+
+    Attributes:
+        earth: the model that forecasts.
+        states: of the members.
+        fields: the same on the grid, SI units, (N, C, H, W).
+    """
+
+    earth: Earth
+    states: list[Any]
+    fields: Array
+
+    @classmethod
+    def of(cls, earth: Earth, states: list[Any]) -> "Filter":
+        """Of these states of the model."""
+        return cls(earth, states, _fields(earth, states))
+
+    def analyse(self, reports: Reports, value: Array, tuning: Tuning) -> None:
+        """Members move to where observations `value` (p,) say."""
+        grid, before = self.earth.grid, self.fields
+        latitude, longitude = (x.ravel() for x in np.meshgrid(grid.latitude, grid.longitude, indexing="ij"))
+        after = analyse(
+            before.reshape(*before.shape[:2], -1),
+            reports.observe(before),
+            value,
+            reports.error,
+            distances(latitude, longitude, reports.latitude, reports.longitude),
+            length=tuning.length,
+            relaxation=tuning.relaxation,
+        ).reshape(before.shape)
+        self.states = [
+            self.earth.moved(state, jnp.asarray(old, jnp.float32), jnp.asarray(new, jnp.float32))
+            for state, old, new in zip(self.states, before, after, strict=True)
+        ]
+        self.fields = after
+
+    def forecast(self) -> None:
+        """Six hours."""
+        self.states = [self.earth.advance(state) for state in self.states]
+        self.fields = _fields(self.earth, self.states)
+
+    def copy(self) -> "Filter":
+        """Another one that goes on from here for itself."""
+        return Filter(self.earth, list(self.states), self.fields)
+
+
+def climatological(earth: Earth, leaves: list[np.ndarray], day: int, fields: Array) -> Filter:
+    """Members that know the season and nothing else.
+
+    Arguments:
+        leaves: of any state of the model after spin-up: it lends what fields do not tell.
+        day: what the members are dated, after 1 January 2000.
+        fields: of the same season in other years, as members are to be, (N, C, H, W).
+    """
+    modal, carry, _, count = earth.restore(leaves)
+    lent = (modal, carry, earth.start(0, day)[2], count * 0)
+    before = earth.fields(lent)
+    states = [earth.moved(lent, before, jnp.asarray(after, jnp.float32)) for after in fields]
+    return Filter.of(earth, states)
+
+
+def _fields(earth: Earth, states: list[Any]) -> Array:
+    return np.stack([np.asarray(earth.fields(state)) for state in states]).astype(np.float64)

@@ -1,0 +1,203 @@
+"""Networks that observe the simulated Earth, placed as real ones are, and how well they see.
+
+    sondes    240 airports at 00 and 12 UTC: wind, temperature and, below 300 hPa, humidity on all levels
+    surface   1000 airports every six hours: pressure, and temperature at the lowest level
+    swath     two satellites in polar orbits: mean temperature of three layers, at three places across the
+              track every 600 km
+    all       the three together
+
+Airports are where people are: dense over Europe, sparse over the southern oceans. Errors are those of
+instruments; noise of that size is added to what is observed.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Self
+
+import airportsdata
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from models.observations.operator import ObservationOperator
+from models.observations.withholding import station_hash
+from models.simulation.letkf import distances
+from models.state.spec import StateSpec
+
+Array = NDArray[np.float64]
+
+NETWORKS = ("sondes", "surface", "swath", "all")
+SONDES, STATIONS = 240, 1000
+APART = 250.0  # km between sondes, at least
+WIND, TEMPERATURE, LAYER, SURFACE_TEMPERATURE, PRESSURE = 1.5, 1.0, 0.5, 1.5, 100.0
+HUMIDITY = {340: 1e-4, 510: 2e-4, 685: 5e-4, 835: 1e-3, 950: 1e-3}  # kg kg-1, per level
+LAYERS = ((200, 340), (510, 685), (835, 950))  # of temperature, between and including these levels
+PERIOD, INCLINATION, NODES = 101.0, 98.7, (0.0, 90.0)  # of orbits: minutes, degrees, degrees
+SPACING, ACROSS = 600.0, (-700.0, 0.0, 700.0)  # km
+SIDEREAL = 1436.07  # minutes in which the Earth turns once under an orbit
+RADIUS = 6371.0  # km
+
+
+@dataclass(frozen=True, eq=False)
+class Reports:
+    """What is seen of one state, p numbers.
+
+    Attributes:
+        operator: H, for one state.
+        error: standard deviations, SI units, (p,).
+        latitude, longitude: (p,).
+    """
+
+    operator: ObservationOperator
+    error: Array
+    latitude: Array
+    longitude: Array
+
+    @classmethod
+    def of_channels(
+        cls,
+        state: StateSpec,
+        latitude: Array,
+        longitude: Array,
+        channels: Sequence[Sequence[str]],
+        error: Array,
+    ) -> Self:
+        """The means of some channels at each place.
+
+        Arguments:
+            latitude, longitude, error: (p,).
+            channels: as many for each of the p.
+        """
+        point, weight = state.grid.bilinear(latitude, longitude)
+        cells = state.grid.shape[0] * state.grid.shape[1]
+        layer = np.array([[state.names.index(name) for name in names] for names in channels])
+        index = layer[:, :, None] * cells + point[:, None]
+        taps = np.repeat(weight[:, None] / layer.shape[1], layer.shape[1], axis=1)
+        shape = (1, len(state.channels), *state.grid.shape)
+        operator = ObservationOperator(
+            shape,
+            torch.from_numpy(index.reshape(len(index), -1)),
+            torch.from_numpy(taps.reshape(len(index), -1)),
+        )
+        return cls(operator, error, latitude, longitude)
+
+    @classmethod
+    def together(cls, parts: Sequence[Self]) -> Self:
+        """All of several."""
+        taps = max(part.operator.index.shape[1] for part in parts)
+
+        def wide(x: torch.Tensor) -> torch.Tensor:
+            return torch.nn.functional.pad(x, (0, taps - x.shape[1]))
+
+        operator = ObservationOperator(
+            parts[0].operator.shape,
+            torch.cat([wide(part.operator.index) for part in parts]),
+            torch.cat([wide(part.operator.weight) for part in parts]),
+        )
+        error, latitude, longitude = (
+            np.concatenate([getattr(part, name) for part in parts])
+            for name in ("error", "latitude", "longitude")
+        )
+        return cls(operator, error, latitude, longitude)
+
+    def observe(self, fields: Array) -> Array:
+        """H of fields (..., C, H, W): (..., p)."""
+        return self.operator(
+            torch.from_numpy(np.asarray(fields, dtype=np.float64))[..., None, :, :, :]
+        ).numpy()
+
+
+def reports(network: str, state: StateSpec, time: pd.Timestamp) -> Reports | None:
+    """What a network sees of the state at `time` UTC; None where it sees nothing.
+
+    Raises:
+        ValueError: there is no such network.
+    """
+    if network not in NETWORKS:
+        raise ValueError(f"no network {network!r}; there are {', '.join(NETWORKS)}")
+    wanted = NETWORKS[:-1] if network == "all" else (network,)
+    seen = {"sondes": _sondes, "surface": _surface, "swath": _swath}
+    parts = [part for name in wanted if (part := seen[name](state, time)) is not None]
+    return Reports.together(parts) if parts else None
+
+
+def _sondes(state: StateSpec, time: pd.Timestamp) -> Reports | None:
+    if time.hour % 12:
+        return None
+    latitude, longitude = places(SONDES, APART)
+    errors = {"u": WIND, "v": WIND, "t": TEMPERATURE}
+    wanted = [
+        (c.name, errors[c.variable] if c.variable in errors else HUMIDITY[c.level])
+        for c in state.channels
+        if c.level is not None and (c.variable in errors or (c.variable == "q" and c.level in HUMIDITY))
+    ]
+    return _each(state, latitude, longitude, wanted)
+
+
+def _surface(state: StateSpec, time: pd.Timestamp) -> Reports:
+    lowest = max((c for c in state.channels if c.variable == "t"), key=lambda c: c.level or 0)
+    return _each(state, *places(STATIONS), [("sp", PRESSURE), (lowest.name, SURFACE_TEMPERATURE)])
+
+
+def _each(state: StateSpec, latitude: Array, longitude: Array, wanted: list[tuple[str, float]]) -> Reports:
+    """Every channel wanted, with its error, at every place."""
+    count = len(latitude)
+    return Reports.of_channels(
+        state,
+        np.tile(latitude, len(wanted)),
+        np.tile(longitude, len(wanted)),
+        [[name] for name, _ in wanted for _ in range(count)],
+        np.repeat([error for _, error in wanted], count),
+    )
+
+
+def _swath(state: StateSpec, time: pd.Timestamp) -> Reports:
+    """All that is seen within three hours of `time` counts as seen then."""
+    latitude, longitude = track(time)
+    levels = sorted(c.level for c in state.channels if c.variable == "t" and c.level is not None)
+    layers = [[f"t{int(k)}" for k in levels if top <= k <= base] for top, base in LAYERS]
+    count = len(latitude)
+    return Reports.together(
+        [
+            Reports.of_channels(state, latitude, longitude, [names] * count, np.full(count, LAYER))
+            for names in layers
+        ]
+    )
+
+
+def track(time: pd.Timestamp) -> tuple[Array, Array]:
+    """Latitudes and longitudes seen by both satellites within three hours of `time`."""
+    circumference = 2 * np.pi * RADIUS
+    minutes = np.arange(-180, 180, PERIOD * SPACING / circumference)
+    minutes = minutes + (time - pd.Timestamp("2000-01-01", tz=time.tz)) / pd.Timedelta(minutes=1)
+    parts = [_seen(minutes, node, across) for node in NODES for across in ACROSS]
+    latitude, longitude = (np.concatenate(x) for x in zip(*parts, strict=True))
+    return latitude, longitude
+
+
+def _seen(minutes: Array, node: float, across: float) -> tuple[Array, Array]:
+    """A circular orbit, and places at a distance across its track, on a turning Earth."""
+    phase, tilt, off = 2 * np.pi * minutes / PERIOD, np.deg2rad(INCLINATION), across / RADIUS
+    along = np.stack([np.cos(phase), np.sin(phase) * np.cos(tilt), np.sin(phase) * np.sin(tilt)])
+    normal = np.array([0.0, -np.sin(tilt), np.cos(tilt)])[:, None]
+    x, y, z = along * np.cos(off) + normal * np.sin(off)
+    longitude = np.rad2deg(np.arctan2(y, x)) + node - 360 * minutes / SIDEREAL
+    return np.rad2deg(np.arcsin(z)), np.mod(longitude, 360)
+
+
+@cache
+def places(count: int, apart: float = 0.0) -> tuple[Array, Array]:
+    """Latitudes and longitudes of airports, at least `apart` km from each other; the same every time."""
+    airports = pd.DataFrame(airportsdata.load("IATA").values())
+    order = np.argsort([station_hash(code, "network ") for code in airports["iata"]], kind="stable")
+    latitude, longitude = (airports[name].to_numpy(float)[order] for name in ("lat", "lon"))
+    kept = [0]
+    for k in range(1, len(latitude)):
+        if len(kept) == count:
+            break
+        far = distances(latitude[[k]], longitude[[k]], latitude[kept], longitude[kept]).min() >= apart
+        if far:
+            kept.append(k)
+    return latitude[kept], longitude[kept]

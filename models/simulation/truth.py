@@ -1,0 +1,107 @@
+"""A simulated run as the truth: its states, and what networks report of them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from numpy.typing import NDArray
+
+from models.prior.card import PriorCard
+from models.simulation.archive import RESTART, STEP, SURFACE, UPPER
+from models.simulation.networks import Reports, reports
+from models.state.spec import StateSpec
+from models.weather import open_weather
+
+Array = NDArray[np.float64]
+APART = 12  # steps between states that have little to do with each other
+
+
+@dataclass(frozen=True, eq=False)
+class Truth:
+    """A run of the model.
+
+    Attributes:
+        read: states at positions, SI units, channels as the model orders them, (n, C, H, W).
+        times: of the states, UTC.
+        leaves: of the model's state at the end of the run; none where they are not known.
+    """
+
+    read: Callable[[slice], Array]
+    times: pd.DatetimeIndex
+    leaves: list[np.ndarray]
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """The run in `path`.
+
+        Raises:
+            FileNotFoundError: there is none.
+        """
+        if not (path / RESTART).exists():
+            raise FileNotFoundError(
+                f"no run in {path}: serein simulate earth --years 2 --seed 1 --out {path}"
+            )
+        data = xr.open_zarr(path)
+
+        def read(positions: slice) -> Array:
+            part = data.isel(time=positions)
+            aloft = [part[name].values for name in UPPER]
+            return np.concatenate([*aloft, *(part[name].values[:, None] for name in SURFACE)], axis=1)
+
+        with np.load(path / RESTART) as saved:
+            leaves = [saved[f"leaf{k}"] for k in range(len(saved.files) - 1)]
+        return cls(read, _utc(data), leaves)
+
+    @classmethod
+    def brought(cls, card: PriorCard) -> Self:
+        """The days that lie beside the card of a prior (`models.weather`)."""
+        with open_weather(card) as days:
+            states = np.stack([days[name].values for name in card.state.names], axis=1)
+            return cls(states.__getitem__, _utc(days), [])
+
+    def states(self, first: int, count: int = 1) -> Array:
+        """As `read`, from a position on, (count, C, H, W)."""
+        return self.read(slice(first, first + count)).astype(np.float64)
+
+    def another_year(self, position: int, count: int) -> Array:
+        """States of the same season in another year, three days apart, (count, C, H, W).
+
+        Raises:
+            ValueError: the run is of one year only.
+        """
+        year = round(365.25 * 24 / STEP)
+        middle = position + year if position + year < len(self.times) else position - year
+        first = middle - count // 2 * APART
+        if first < 0 or first + count * APART > len(self.times):
+            raise ValueError(
+                f"members around {self.times[position]:%d %B %Y} need another year: simulate more"
+            )
+        return np.concatenate([self.states(first + k * APART) for k in range(count)])
+
+    def day(self, position: int) -> int:
+        """Days from 1 January 2000 to a state."""
+        return int((self.times[position].tz_localize(None) - pd.Timestamp("2000-01-01")).days)
+
+    def reported(self, network: str, state: StateSpec, position: int, seed: int) -> "Reported | None":
+        """What a network reports of a state, with noise; the same each time for the same seed."""
+        seen = reports(network, state, self.times[position])
+        if seen is None:
+            return None
+        noise = np.random.default_rng([seed, position]).standard_normal(len(seen.error))
+        return Reported(seen, seen.observe(self.states(position)[0]) + noise * seen.error)
+
+
+@dataclass(frozen=True, eq=False)
+class Reported:
+    """Reports and their values, (p,)."""
+
+    reports: Reports
+    value: Array
+
+
+def _utc(data: xr.Dataset) -> pd.DatetimeIndex:
+    return pd.DatetimeIndex(data["time"].values).tz_localize("UTC").as_unit("ns")

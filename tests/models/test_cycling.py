@@ -1,0 +1,75 @@
+"""Windows of the Earth in a row: what they are given they keep, and what is reported they are drawn to."""
+
+import numpy as np
+import pytest
+import torch
+
+from models.analysis import Analysis
+from models.cycling import Windows
+from models.posterior.sampler import Preset
+from models.prior.card import load_card
+from models.prior.prior import load_prior
+from models.simulation.truth import Truth
+
+QUICK = Preset(4, 2.0, 0.1, stochastic=True, iterations=1)
+
+
+@pytest.fixture(scope="module")
+def windows() -> Windows:
+    return Windows(load_prior(load_card("earth-t21")), QUICK, members=2, seed=1)
+
+
+@pytest.fixture(scope="module")
+def truth(windows: Windows) -> Truth:
+    return Truth.brought(windows.prior.card)
+
+
+def encoded(windows: Windows, truth: Truth, position: int) -> torch.Tensor:
+    with torch.no_grad():
+        return windows.prior.encode(torch.from_numpy(truth.states(position)))
+
+
+def distance(windows: Windows, members: np.ndarray, there: np.ndarray) -> float:
+    """RMS over channels, in standard deviations, of the mean."""
+    state = windows.prior.card.state
+    return float(np.sqrt((((members.mean(0) - there) / np.array(state.std)[:, None, None]) ** 2).mean()))
+
+
+def test_a_forecast_begins_where_it_is_told_and_is_nearer_than_the_climatology(
+    windows: Windows, truth: Truth
+) -> None:
+    times = truth.times[:5]
+    start = encoded(windows, truth, 0).expand(2, -1, -1, -1)
+    z = windows.forecast(times, start)
+    assert float((z[:, 0] - start).square().mean().sqrt()) < 0.2
+    climate = windows.states(windows.interpolated(times, [None] * 5)[:, 1])
+    there = truth.states(1)[0]
+    ahead = distance(windows, windows.states(z[:, 1]), there)
+    assert ahead < 0.6 * distance(windows, climate, there)
+
+
+def test_reports_of_the_last_state_draw_the_window_to_it(windows: Windows, truth: Truth) -> None:
+    state, times = windows.prior.card.state, truth.times[:5]
+    reported = [None] * 4 + [truth.reported("all", state, 4, seed=0)]
+    z, there = windows.filtered(times, reported), truth.states(4)[0]
+    climate = windows.states(windows.interpolated(times, [None] * 5)[:, -1])
+    found = distance(windows, windows.states(z[:, -1]), there)
+    assert found < 0.7 * distance(windows, climate, there)
+
+
+def test_a_reanalysis_ends_as_the_next_window_begins(windows: Windows, truth: Truth) -> None:
+    times = truth.times[:5]
+    after = encoded(windows, truth, 4) + torch.tensor([[[[0.1]]], [[[-0.1]]]])
+    z = windows.smoothed(times, [None] * 5, None, after)
+    assert float((z[:, -1] - after).square().mean().sqrt()) < 0.2
+
+
+def test_errors_grow_by_what_the_code_loses(windows: Windows, truth: Truth) -> None:
+    state = windows.prior.card.state
+    seen = truth.reported("surface", state, 0, seed=0)
+    posterior = windows._posterior(  # the errors that are assumed have no other door
+        Analysis(windows.prior, truth.times[:5]),
+        [seen, None, None, None, None],
+    )
+    lost = windows.prior.card.representativeness["sp"]
+    assert float(posterior.gaussian.error[0]) == pytest.approx(np.hypot(100.0, lost), rel=1e-5)

@@ -1,0 +1,43 @@
+"""Scores of fields: every cell by its area, squares before roots."""
+
+import numpy as np
+import pytest
+
+from models.verification.field_scores import FieldScores, summary
+from models.verification.scores import crps_ensemble
+
+WEIGHTS = np.array([[0.5], [1.5]])
+
+
+def case(seed: int, members: int = 5, scale: float = 1.0) -> tuple[FieldScores, np.ndarray, np.ndarray]:
+    draws = np.random.default_rng(seed).standard_normal((members + 1, 3, 2, 400))
+    ensemble, truth = draws[1:], scale * draws[0]
+    return FieldScores.of(ensemble, truth, WEIGHTS), ensemble, truth
+
+
+def test_a_row_of_three_times_the_area_counts_three_times():
+    scores, ensemble, truth = case(0)
+    square = ((ensemble.mean(0) - truth) ** 2).mean(-1)
+    np.testing.assert_allclose(scores.square, (square[:, 0] + 3 * square[:, 1]) / 4)
+    crps = crps_ensemble(ensemble, truth).mean(-1)
+    np.testing.assert_allclose(scores.crps, (crps[:, 0] + 3 * crps[:, 1]) / 4)
+    np.testing.assert_allclose(scores.ranks.sum(-1), 1)
+
+
+def test_an_honest_ensemble_of_five_is_found_honest():
+    found = summary([case(seed)[0] for seed in range(20)], ["a", "b", "c"])["b"]
+    assert found["spread_skill"] == pytest.approx(1, abs=0.03)
+    assert found["coverage50"] == pytest.approx(0.5, abs=0.02)
+    assert found["coverage90"] == pytest.approx(0.9, abs=0.02)
+    assert found["rmse"] == pytest.approx(np.sqrt(1.2), abs=0.03)
+
+
+def test_one_that_errs_twice_as_far_as_it_says_is_not():
+    found = summary([case(seed, scale=2.0)[0] for seed in range(5)], ["a", "b", "c"])["a"]
+    assert found["spread_skill"] < 0.6 and found["coverage90"] < 0.85
+
+
+def test_the_root_is_taken_of_the_mean_of_all_cases():
+    small, large = case(0)[0], case(1, scale=5.0)[0]
+    found = summary([small, large], ["a", "b", "c"])["c"]["rmse"]
+    assert found == pytest.approx(np.sqrt((small.square[2] + large.square[2]) / 2))
