@@ -6,7 +6,7 @@ after it begins, it is a piece of a reanalysis: *filter forward, sample backward
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pandas as pd
@@ -50,6 +50,10 @@ class Windows:
     inflation: float = 1.0
     _tangents: dict[int, Tangent] = field(default_factory=dict)
 
+    def with_seed(self, seed: int) -> "Windows":
+        """The same with other noise."""
+        return replace(self, seed=seed)
+
     def filtered(
         self,
         times: pd.DatetimeIndex,
@@ -65,7 +69,7 @@ class Windows:
             before: the first state as the last window has it, (N, K, h, w).
         """
         known = [] if before is None else [remembered(before, self.prior.climatology, self.inflation)]
-        return self._sample(times, reported, known, progress)
+        return self.sample(times, reported, known, progress)
 
     def smoothed(
         self,
@@ -76,11 +80,11 @@ class Windows:
     ) -> Tensor:
         """The same, each member given its last state, (N, K, h, w)."""
         known = [] if before is None else [remembered(before, self.prior.climatology, self.inflation)]
-        return self._sample(times, reported, [*known, exactly(after, len(times) - 1, EXACT)])
+        return self.sample(times, reported, [*known, exactly(after, len(times) - 1, EXACT)])
 
     def forecast(self, times: pd.DatetimeIndex, start: Tensor) -> Tensor:
         """The same, each member given its first state, and no reports."""
-        return self._sample(times, [None] * len(times), [exactly(start, 0, EXACT)])
+        return self.sample(times, [None] * len(times), [exactly(start, 0, EXACT)])
 
     def interpolated(
         self, times: pd.DatetimeIndex, reported: Sequence[Reported | None], count: int = 64
@@ -96,13 +100,14 @@ class Windows:
         with torch.no_grad():
             return self.prior.decode(z).double().numpy()
 
-    def _sample(
+    def sample(
         self,
         times: pd.DatetimeIndex,
         reported: Sequence[Reported | None],
         known: Sequence[Given],
         progress: Callable[[Progress], None] = lambda p: None,
     ) -> Tensor:
+        """Members of a window given reports and states, (N, L, K, h, w)."""
         posterior = self._posterior(Analysis(self.prior, times), reported)
         return draw(given(posterior, known, self.members), self.preset, self._noise(times), progress)
 

@@ -19,6 +19,7 @@ def several() -> None:
 for command in score_oracles.COMMANDS:
     group.command()(command)
 group.command()(score_earth.earth)
+group.command()(score_earth.samples)
 
 
 @group.command()

@@ -5,7 +5,7 @@ states. Its folder is written by `models.classical.prior` and described by `mode
 """
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -80,9 +80,18 @@ def build(card: PriorCard, architecture: dict[str, Any]) -> Prior:
     return Prior(card, autoencoder.eval(), Denoiser(climatology, network).eval(), climatology)
 
 
-def load_prior(card: PriorCard) -> Prior:
-    """The prior that `card` describes, in float32 on the CPU, without gradients."""
+def load_prior(card: PriorCard, step_hours: int | None = None) -> Prior:
+    """The prior that `card` describes, in float32 on the CPU, without gradients.
+
+    Arguments:
+        step_hours: between states, if not the card's: some priors have learned several.
+
+    Raises:
+        ValueError: the prior has not learned that step.
+    """
     kind = card.architecture.get("kind")
+    if step_hours is not None:
+        card = _at_step(card, step_hours)
     if kind == "classical":
         return _of_model(card, classical.load(card.folder))
     if kind == "sphere":
@@ -101,6 +110,14 @@ def _of_model(card: PriorCard, model: classical.ClassicalPrior) -> Prior:
     mean, std = (Prior._scale(x) for x in (card.state.mean, card.state.std))
     offset = (model.restore(torch.zeros(model.shape)) - mean) / std  # of places from the mean of all
     return Prior(card, Standardised(offset), model.denoiser(card.window), model.climatology(card.window))
+
+
+def _at_step(card: PriorCard, step_hours: int) -> PriorCard:
+    learned = card.architecture.get("climatology", {}).get("steps", [card.state.step_hours])
+    if step_hours not in learned:
+        known = ", ".join(map(str, learned))
+        raise ValueError(f"the prior {card.name} has learned steps of {known} hours, not of {step_hours}")
+    return replace(card, state=replace(card.state, step_hours=step_hours))
 
 
 def _of_sphere(card: PriorCard) -> Prior:

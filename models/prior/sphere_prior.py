@@ -59,22 +59,22 @@ def lagged_of(card: PriorCard, weights: dict[str, Tensor]) -> LaggedCovariance:
         lagged=own["lagged"],
         variances=dict(zip(steps, own["variances"], strict=True)),
         floor=dict(zip(steps, own["floor"].tolist(), strict=True)),
-        hours=card.state.step_hours,
+        hours=int(sizes.get("hours", card.state.step_hours)),
     )
 
 
 def assemble(card: PriorCard, weights: dict[str, Tensor]) -> tuple[SphereAutoencoder, Denoiser, Climatology]:
-    """Autoencoder, denoiser and Climatology from the tensors of a file.
+    """Autoencoder, denoiser and Climatology of the card's step, from the tensors of a file.
 
-    The network was trained with a Climatology of another floor, which is in the architecture: what it adds to
-    that one's expectation goes with no other.
+    What the network adds to the expectation of the Climatology that it was trained with goes with no other.
+    If that one had another floor than the file's, the architecture tells it, per step.
     """
     autoencoder, network = build_autoencoder(card), build_network(card)
     for name, module in (("autoencoder", autoencoder), ("network", network)):
         own = {k.partition(".")[2]: v for k, v in weights.items() if k.startswith(f"{name}.")}
         module.load_state_dict(own)
         module.eval().requires_grad_(False)
-    climatology = lagged_of(card, weights).climatology(card.window, card.state.step_hours)
-    trained_with = climatology.with_floor(card.architecture["denoiser"]["floor"])
-    denoiser = Denoiser(trained_with, AtStep(network, card.state.step_hours))
-    return autoencoder, denoiser.eval(), climatology
+    step, floors = card.state.step_hours, card.architecture["denoiser"].get("floor", {})
+    climatology = lagged_of(card, weights).climatology(card.window, step)
+    trained_with = climatology.with_floor(floors[str(step)]) if floors else climatology
+    return autoencoder, Denoiser(trained_with, AtStep(network, step)).eval(), climatology

@@ -75,7 +75,7 @@ def train_sphere(
     card = dataclasses.replace(card, representativeness=_in_si(lost, card))
     latents = encode_all(autoencoder, found, folder, machine)
     lagged = machine.processes.first_then_others(lambda: _lagged(config, latents, found, folder))
-    card = _with_floor(card, lagged)
+    card = _with_lags(card, lagged)
     train_denoiser(config, network, lagged, latents, found, folder, report, tick, machine)
     weights = {name: value.cpu() for name, value in _tensors(autoencoder, network, lagged).items()}
     test = _in_si(residual(autoencoder, found, found.of_years(config.years["test"])), card)
@@ -147,13 +147,10 @@ def _in_si(residual: Tensor, card: PriorCard) -> dict[str, float]:
     return {name: float(value) for name, value in zip(card.state.names, rms, strict=True)}
 
 
-def _with_floor(card: PriorCard, lagged: LaggedCovariance) -> PriorCard:
+def _with_lags(card: PriorCard, lagged: LaggedCovariance) -> PriorCard:
     """With what a reader needs to know of the covariances."""
-    sizes = {"steps": list(lagged.variances), "lags": lagged.lags}
-    denoiser = {**card.architecture["denoiser"], "floor": lagged.floor[card.state.step_hours]}
-    return dataclasses.replace(
-        card, architecture={**card.architecture, "climatology": sizes, "denoiser": denoiser}
-    )
+    sizes = {"steps": list(lagged.variances), "lags": lagged.lags, "hours": lagged.hours}
+    return dataclasses.replace(card, architecture={**card.architecture, "climatology": sizes})
 
 
 def _tensors(
