@@ -132,7 +132,8 @@ class Windows:
         def observe(z: Tensor) -> Tensor:
             return operator(self.prior.decode(z))
 
-        seen = by_action(self.prior, operator, analysis.mean, value, error, self._tangent(analysis))
+        tangent = self._tangent(analysis) if len(value) else None
+        seen = by_action(self.prior, operator, analysis.mean, value, error, tangent)
         return Posterior(denoise, observe, seen, analysis.mean)
 
 

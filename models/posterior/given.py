@@ -44,8 +44,7 @@ def given(posterior: Posterior, states: Sequence[Given], members: int) -> Poster
     positions = [s.position for s in states]
     wanted = torch.stack([s.state.expand(members, *shape) for s in states], dim=1)
     error = torch.stack([s.error for s in states]).flatten()
-    each = torch.eye(error.numel() // len(states))
-    along = torch.cat([reports.climatology.along_state(each, p) for p in positions])
+    along = torch.cat([reports.climatology.at_state(p) for p in positions])
 
     def at(z: Tensor) -> Tensor:
         return z[:, positions].flatten(1)

@@ -104,6 +104,9 @@ def by_action(
     def adjoint(weights: Tensor) -> Tensor:
         return jacobian(len(weights)).pull(weights)
 
-    along, rest = (tangent or Tangent.of(prior, mean.mean(0))).seen(operator, prior.climatology)
+    if len(value):
+        along, rest = (tangent or Tangent.of(prior, mean.mean(0))).seen(operator, prior.climatology)
+    else:
+        along, rest = torch.zeros(0, len(prior.climatology.variances)), torch.zeros(0)
     y, std, background = (v.float() for v in (value, error, operator(prior.decode(mean))))
     return ManyObservations(y, std, background, prior.climatology, along, rest, action, adjoint)

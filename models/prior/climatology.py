@@ -91,6 +91,10 @@ class Climatology(nn.Module):
         """The same of windows that are zero but for one state: x (N, K h w)."""
         return x @ self.modes.unflatten(1, (self.shape[0], -1))[:, state].to(x).T
 
+    def at_state(self, state: int) -> Tensor:
+        """The modes at a state, (K h w, rank), float32."""
+        return self.modes.unflatten(1, (self.shape[0], -1))[:, state].float().T
+
     @property
     def directions(self) -> Tensor:
         """Of a state, orthonormal, (r, K h w): those that modes are made of, or all there are."""

@@ -39,6 +39,10 @@ class SpaceTimeClimatology(Climatology):
         """U^T, (rank, L K h w), as a matrix: large, and made anew each time."""
         return (self.courses @ self.spatial).flatten(1)
 
+    def at_state(self, state: int) -> Tensor:
+        """As of any `Climatology`."""
+        return (self.courses[:, state].float() @ self.spatial.float()).T
+
     @property
     def directions(self) -> Tensor:
         """The modes of space."""

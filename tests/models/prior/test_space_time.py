@@ -45,6 +45,6 @@ def test_one_state_alone_is_a_window_of_zeros_but_for_it():
         for position in range(WINDOW):
             window = torch.zeros(4, WINDOW, 12).double()
             window[:, position] = state
-            torch.testing.assert_close(
-                climatology.along_state(state, position), climatology.along(window.flatten(1))
-            )
+            along = climatology.along_state(state, position)
+            torch.testing.assert_close(along, climatology.along(window.flatten(1)))
+            torch.testing.assert_close(along.float(), state.float() @ climatology.at_state(position))
