@@ -91,7 +91,7 @@ class Windows:
     ) -> Tensor:
         """Many members that optimal interpolation, the Climatology alone, makes of the reports."""
         posterior = self._posterior(Analysis(self.prior, times), reported)
-        noise = CounterNoise(self.seed, range(count), times)
+        noise = CounterNoise(self.seed, range(count), times, mirrored=False)
         shape, random_numbers = posterior.mean.shape, posterior.gaussian.random_numbers
         return posterior.gaussian.draw(posterior.mean, noise.states(0, shape), noise.errors(random_numbers))
 
@@ -112,7 +112,13 @@ class Windows:
         return draw(given(posterior, known, self.members), self.preset, self._noise(times), progress)
 
     def _noise(self, times: pd.DatetimeIndex) -> CounterNoise:
-        return CounterNoise(self.seed, range(self.members), times)
+        return CounterNoise(
+            self.seed, range(self.members), times, mirrored=False
+        )  # scores take them for draws
+
+    def prepare(self, times: pd.DatetimeIndex) -> None:
+        """What the windows of a month share is worked out, if it has not been."""
+        self._tangent(Analysis(self.prior, times))
 
     def _tangent(self, analysis: Analysis) -> Tangent:
         """Of the decoder at the climatological mean of the month: windows in a row share it."""

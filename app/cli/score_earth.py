@@ -18,7 +18,7 @@ def earth(
     ] = "sondes,surface,swath,all",
     modes: Annotated[str, typer.Option(help="Of cold, cycled, forecast.")] = "cold,cycled,forecast",
     windows: Annotated[int | None, typer.Option(min=1, help="Cold ones: 4 if not given.")] = None,
-    days: Annotated[int | None, typer.Option(min=1, help="Cycled: 30 if not given, 8 without a run.")] = None,
+    days: Annotated[int | None, typer.Option(min=1, help="Cycled: 30 if not given, 5 without a run.")] = None,
     spin_up: Annotated[int | None, typer.Option(min=0, help="Of them, not counted: a third.")] = None,
     members: Annotated[int | None, typer.Option(min=2, help="Of our ensembles: 16 if not given.")] = None,
     peers: Annotated[int, typer.Option(min=2, help="Members of the LETKFs.")] = 20,
@@ -35,7 +35,7 @@ def earth(
     Cold: one window of 24 hours. Cycled: windows in a row. Forecast: five days from the last. LETKFs need the
     extra `simulate`; some hours on two cores with all networks, minutes of them the LETKFs'.
 
-    Example: serein simulate earth --years 2 --seed 1 --out truth.zarr
+    Example: serein simulate earth --years 2 --seed 1001 --out truth.zarr
 
              serein score earth --data truth.zarr --networks all --modes cold
     """
@@ -50,7 +50,7 @@ def earth(
     for option, given, known in (("network", chosen, NETWORKS), ("mode", modes.split(","), board.MODES)):
         if unknown := sorted(set(given) - set(known)):
             raise ServiceError(f"no {option} {', '.join(unknown)}: there is {', '.join(known)}")
-    length_of_run = days or (1 if quick else 30 if data else 8)
+    length_of_run = days or (1 if quick else 30 if data else 5)
     options = board.Options(
         data=data,
         networks=chosen,

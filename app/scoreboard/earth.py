@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 MODES = ("cold", "cycled", "forecast")
 SHOWN = ("u510", "t510", "sp", "z500")  # channels that criteria are about; all are in the detail
 LEADS = 5  # days
+AHEAD = 1_000_000  # seeds of forecasts begin here: noise is not that of the analyses
 SKILFUL = 3  # days for which a forecast is to be better than the climatology
 AGAINST = {  # per mode: whom we are compared with, in what, and the ratio that is wanted
     "cold": [("oi", "crps", 0.6), ("letkf", "rmse", 0.7)],
@@ -122,15 +123,18 @@ class Board:
         preset = Preset(**prior.card.presets[options.preset])
         windows = Windows(prior, preset, options.members, options.seed, options.inflation)
         truth = Truth.open(options.data) if options.data else Truth.brought(prior.card)
+        _demand(options, len(truth.times), prior.card.window - 1)
         return cls(options, truth, windows, say)
 
     def cold(self, network: str) -> dict[str, Any]:
-        """Windows some weeks apart, each for itself; verified at their ends."""
+        """Windows spread over the run, whole days apart, each for itself; verified at their ends."""
         methods: dict[str, Tally] = defaultdict(Tally)
         last = len(self.truth.times) - self._length
-        for k, first in enumerate(np.linspace(0, last, self.options.windows, dtype=int)):
+        a_day = self._length - 1
+        for k, first in enumerate(np.linspace(0, last, self.options.windows, dtype=int) // a_day * a_day):
             self.say(f"{network}: cold, window {k + 1} of {self.options.windows}")
             times, reported, there = self._window(network, int(first))
+            self.windows.prepare(times)
             found = {
                 "serein": partial(self._cold, times, reported),
                 "oi": partial(self._interpolated, times, reported),
@@ -172,7 +176,7 @@ class Board:
             self.say(f"forecast, day {day} of {LEADS}")
             first = last + (day - 1) * (self._length - 1)
             times, there = self.truth.times[first : first + self._length], self._end(first)
-            state = self.windows.forecast(times, state)[:, -1]
+            state = self.windows.with_seed(AHEAD + day).forecast(times, state)[:, -1]
             ensembles = {
                 "serein": self.windows.states(state),
                 "persistence": start,
@@ -224,12 +228,22 @@ class Board:
         return peers
 
 
+def _demand(options: Options, states: int, a_day: int) -> None:
+    """Raises ValueError where the truth is too short for what is asked."""
+    most = (states - 1) // a_day - (LEADS if "forecast" in options.modes else 0)
+    if {"cycled", "forecast"} & set(options.modes) and options.days > most:
+        raise ValueError(f"--days {options.days}: the truth is long enough for {most}")
+    if options.spin_up >= options.days:
+        raise ValueError(f"--spin-up {options.spin_up}: of {options.days} days none is left to be scored")
+
+
 @dataclass(eq=False)
 class Following:
     """Our windows in a row; `end`, the last state of the last of them, (N, K, h, w)."""
 
     windows: Windows
     _end: Tensor | None = None
+    _days: int = 0
 
     @property
     def end(self) -> Tensor:
@@ -240,7 +254,9 @@ class Following:
 
     def go(self, times: pd.DatetimeIndex, reported: Sequence[Reported | None]) -> np.ndarray:
         """The next window; the members at its end, (N, C, H, W)."""
-        self._end = self.windows.filtered(times, reported, self._end)[:, -1]
+        self._days += 1
+        windows = self.windows.with_seed(self.windows.seed + self._days)
+        self._end = windows.filtered(times, reported, self._end)[:, -1]
         return self.windows.states(self._end)
 
 

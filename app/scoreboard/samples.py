@@ -1,7 +1,8 @@
 """Does the prior of the Earth make weather? Trajectories without observations beside a run of the model.
 
 Spectra along latitude circles, means and standard deviations, the memory of a state over four days, and where
-storms pass: all of the same four seasons.
+storms pass. Trajectories of the run are of some weeks around the days of the year on which those without
+observations begin; of all of them the seasonal cycle of the run is taken away.
 """
 
 import time
@@ -12,14 +13,17 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 
 from app.scoreboard.report import Criterion, at_most, report
 from models.cycling import Windows
 from models.free import trajectories
 from models.posterior.sampler import Preset
 from models.prior.card import load_card
+from models.prior.climatology import seasonal
 from models.prior.prior import load_prior
 from models.simulation.truth import Truth
+from models.state.time import year_fraction
 from models.verification.climate import lag_correlations, storm_tracks, zonal_spectrum
 
 SEASONS = ((1, 15), (4, 15), (7, 15), (10, 15))  # month and day
@@ -65,23 +69,25 @@ class Weather:
 def score(options: Options, say: Say = lambda line: None) -> tuple[dict[str, Any], dict[str, Weather]]:
     """The scoreboard, as JSON, and what it is made of, for a picture."""
     start, card = time.monotonic(), load_card(options.prior)
-    truth, seasons = Truth.open(options.data), SEASONS[: options.seasons]
+    truth, days = Truth.open(options.data), SEASONS[: options.seasons]
     preset = Preset(**card.presets[options.preset])
     windows = {step: Windows(load_prior(card, step), preset, options.members, options.seed) for step in STEPS}
     length = (card.window - 1) * STEPS[-1] // STEPS[0] + 1
     shown = [card.state.names.index(name) for name in SHOWN]
+    seasons = Seasons.of(truth, shown)
     ours, theirs = [], []
-    for k, (month, day) in enumerate(seasons):
-        say(f"trajectories of season {k + 1} of {len(seasons)}")
+    for k, (month, day) in enumerate(days):
+        say(f"trajectories of season {k + 1} of {len(days)}")
         first = pd.Timestamp(year=truth.times[0].year, month=month, day=day, tz="UTC")
         drawn = {step: own.with_seed(options.seed + k) for step, own in windows.items()}
         z = trajectories(drawn, first)
-        ours.append(np.stack([windows[STEPS[0]].states(part)[:, shown] for part in z]))
-        theirs.append(_of_run(truth, first, length)[:, :, shown])
+        times = pd.date_range(first, periods=length, freq=f"{STEPS[0]}h")
+        ours.append(np.stack([windows[STEPS[0]].states(part)[:, shown] for part in z]) - seasons.at(times))
+        theirs.append(_of_run(truth, first, length, shown, seasons))
     grid = card.state.grid
-    climates = [part.mean((0, 1)) for part in theirs]
+    mean = seasons.mean
     found = {
-        name: _weather(parts, climates, grid.latitude, grid.area_weights)
+        name: _weather(parts, mean, grid.latitude, grid.area_weights)
         for name, parts in (("truth", theirs), ("samples", ours))
     }
     detail = {"hours": STEPS[0], **{name: _numbers(weather) for name, weather in found.items()}}
@@ -89,30 +95,59 @@ def score(options: Options, say: Say = lambda line: None) -> tuple[dict[str, Any
     return report("samples", criteria, detail, time.monotonic() - start), found
 
 
-def _of_run(truth: Truth, first: pd.Timestamp, length: int) -> np.ndarray:
-    """Trajectories around this day in every year of the run, (N, T, C, H, W)."""
+@dataclass(frozen=True, eq=False)
+class Seasons:
+    """The seasonal cycle of a run: coefficients of `models.prior.climatology.seasonal`, (S, C, H, W)."""
+
+    coefficients: np.ndarray
+
+    @classmethod
+    def of(cls, truth: Truth, shown: list[int]) -> "Seasons":
+        """Least squares over every tenth state."""
+        positions = range(0, len(truth.times), 10)
+        states = np.stack([truth.states(k)[0, shown] for k in positions])
+        basis = _basis(truth.times[::10])
+        flat, *_ = np.linalg.lstsq(basis, states.reshape(len(states), -1), rcond=None)
+        return cls(flat.reshape(-1, *states.shape[1:]))
+
+    @property
+    def mean(self) -> np.ndarray:
+        """Of the year, (C, H, W)."""
+        return self.coefficients[0]
+
+    def at(self, times: pd.DatetimeIndex) -> np.ndarray:
+        """(T, C, H, W)."""
+        return np.tensordot(_basis(times), self.coefficients, 1)
+
+
+def _basis(times: pd.DatetimeIndex) -> np.ndarray:
+    return seasonal(torch.from_numpy(year_fraction(times))).double().numpy()
+
+
+def _of_run(truth: Truth, first: pd.Timestamp, length: int, shown: list[int], seasons: Seasons) -> np.ndarray:
+    """Anomalies around this day in every year of the run, (N, T, C, H, W)."""
     parts = []
     for year in sorted(set(truth.times.year)):
         middle = truth.times.get_indexer([first.replace(year=int(year))])[0]
         for k in range(-AROUND, AROUND + 1):
             position = middle + k * APART
             if middle >= 0 and 0 <= position <= len(truth.times) - length:
-                parts.append(truth.states(position, length))
+                times = truth.times[position : position + length]
+                parts.append(truth.states(position, length)[:, shown] - seasons.at(times))
     return np.stack(parts)
 
 
 def _weather(
-    seasons: list[np.ndarray], climates: list[np.ndarray], latitude: np.ndarray, weights: np.ndarray
+    seasons: list[np.ndarray], mean: np.ndarray, latitude: np.ndarray, weights: np.ndarray
 ) -> Weather:
-    """Of trajectories (N, T, C, H, W) of each season; anomalies are from the run's mean of that season."""
+    """Of anomalies (N, T, C, H, W) around each of some days of the year; `mean`: of the year, (C, H, W)."""
     every = [season[:, ::DAY] for season in seasons]
-    anomalies = [x - climate for x, climate in zip(seasons, climates, strict=True)]
     found = Weather({}, {}, {}, {}, {})
     for c, name in enumerate(SHOWN):
-        own = np.concatenate([x[:, :, c] for x in anomalies])
+        own = np.concatenate([x[:, :, c] for x in seasons])
         found.spectrum[name] = zonal_spectrum(own, latitude).mean((0, 1))
         found.lags[name] = lag_correlations(own, weights)
-        found.mean[name] = np.mean([x[:, :, c].mean((0, 1)) for x in every], axis=0)
+        found.mean[name] = mean[c] + np.mean([x[:, :, c].mean((0, 1)) for x in every], axis=0)
         found.std[name] = np.sqrt((own**2).mean((0, 1)))
         found.storms[name] = storm_tracks(
             np.concatenate([x[:, k : k + 2, c] for x in every for k in range(x.shape[1] - 1)])

@@ -11,7 +11,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from models.prior.card import PriorCard
-from models.simulation.archive import RESTART, STEP, SURFACE, UPPER
+from models.simulation.archive import RESTART, SPIN_UP, STEP, SURFACE, UPPER
 from models.simulation.networks import Reports, reports
 from models.state.spec import StateSpec
 from models.weather import open_weather
@@ -40,10 +40,11 @@ class Truth:
 
         Raises:
             FileNotFoundError: there is none.
+            ValueError: it is not finished.
         """
         if not (path / RESTART).exists():
             raise FileNotFoundError(
-                f"no run in {path}: serein simulate earth --years 2 --seed 1 --out {path}"
+                f"no run in {path}: serein simulate earth --years 2 --seed 1001 --out {path}"
             )
         data = xr.open_zarr(path)
 
@@ -54,6 +55,9 @@ class Truth:
 
         with np.load(path / RESTART) as saved:
             leaves = [saved[f"leaf{k}"] for k in range(len(saved.files) - 1)]
+            missing = SPIN_UP * 24 // STEP + data.sizes["time"] - int(saved["done"])
+        if missing > 0:
+            raise ValueError(f"the run in {path} is not finished: {missing} states are missing")
         return cls(read, _utc(data), leaves)
 
     @classmethod
@@ -70,13 +74,16 @@ class Truth:
     def another_year(self, position: int, count: int) -> Array:
         """States of the same season in another year, three days apart, (count, C, H, W).
 
+        At the ends of the run they are up to half their stretch earlier or later.
+
         Raises:
             ValueError: the run is of one year only.
         """
         year = round(365.25 * 24 / STEP)
-        middle = position + year if position + year < len(self.times) else position - year
-        first = middle - count // 2 * APART
-        if first < 0 or first + count * APART > len(self.times):
+        half, most = count // 2 * APART, len(self.times) - count * APART
+        wanted = [position + sign * year - half for sign in (1, -1)]
+        off, first = min((abs(k - min(max(k, 0), most)), min(max(k, 0), most)) for k in wanted)
+        if most < 0 or off > half:
             raise ValueError(
                 f"members around {self.times[position]:%d %B %Y} need another year: simulate more"
             )

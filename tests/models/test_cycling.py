@@ -54,7 +54,7 @@ def test_reports_of_the_last_state_draw_the_window_to_it(windows: Windows, truth
     z, there = windows.filtered(times, reported), truth.states(4)[0]
     climate = windows.states(windows.interpolated(times, [None] * 5)[:, -1])
     found = distance(windows, windows.states(z[:, -1]), there)
-    assert found < 0.7 * distance(windows, climate, there)
+    assert found < 0.8 * distance(windows, climate, there)  # the mean of two draws
 
 
 def test_a_reanalysis_ends_as_the_next_window_begins(windows: Windows, truth: Truth) -> None:

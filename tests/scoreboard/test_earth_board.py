@@ -28,7 +28,12 @@ def test_the_short_form_compares_with_optimal_interpolation_and_climatology():
 
 @pytest.mark.parametrize(
     ("option", "value", "message"),
-    [("--networks", "ships", "no network ships: there is"), ("--modes", "warm", "no mode warm: there is")],
+    [
+        ("--networks", "ships", "no network ships: there is"),
+        ("--modes", "warm", "no mode warm: there is"),
+        ("--days", "9", "--days 9: the truth is long enough for 5"),
+        ("--spin-up", "5", "--spin-up 5: of 5 days none is left to be scored"),
+    ],
 )
 def test_what_there_is_none_of_is_an_error(option, value, message):
     result = runner.invoke(app, ["score", "earth", option, value])

@@ -22,8 +22,7 @@ def weather(seed: int, scale: float = 1.0) -> Weather:
         for t in range(1, 17):
             x[:, t] = 0.9 * x[:, t - 1] + np.sqrt(1 - 0.9**2) * x[:, t]
         seasons.append(scale * x * (1 + np.cos(np.deg2rad(GRID.latitude))[:, None] ** 4))
-    climates = [np.zeros((len(SHOWN), *GRID.shape))] * 2
-    return _weather(seasons, climates, GRID.latitude, GRID.area_weights)
+    return _weather(seasons, np.zeros((len(SHOWN), *GRID.shape)), GRID.latitude, GRID.area_weights)
 
 
 @pytest.fixture(scope="module")

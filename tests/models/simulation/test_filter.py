@@ -1,6 +1,7 @@
 """The LETKF that has the model: members that know the season, and then what was reported."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 pytest.importorskip("jcm", reason="extra `simulate` is not installed")
@@ -59,6 +60,15 @@ def test_a_copy_goes_on_for_itself(season: Filter):
     before = season.fields.copy()
     season.copy().forecast()
     np.testing.assert_array_equal(season.fields, before)
+
+
+@pytest.mark.parametrize("position", [0, 1300, 1457, 1600, 2900])
+def test_another_year_is_of_the_same_season(position: int):
+    """Of a run whose states are their own numbers."""
+    times = pd.date_range("2001-01-01", periods=2920, freq="6h", tz="UTC")
+    run = Truth(lambda rows: np.arange(2920.0)[rows][:, None, None, None], times, [])
+    found = run.another_year(position, 20)[:, 0, 0, 0]
+    assert (np.diff(found) == 12).all() and abs(abs(found.mean() - position) - 1461) <= 126
 
 
 def test_a_run_of_one_year_has_no_other_year(truth: Truth):
