@@ -7,10 +7,13 @@ from torch import Tensor, nn
 
 from models.prior.card import PriorCard
 from models.prior.climatology import Climatology
+from models.prior.columns import ColumnNetwork
 from models.prior.denoiser import Denoiser
 from models.prior.lagged import LaggedCovariance
 from models.prior.sphere import SphereAutoencoder
 from models.prior.trajectory import TrajectoryTransformer
+
+TrajectoryNetwork = TrajectoryTransformer | ColumnNetwork
 
 AT_ONCE = 2  # windows; what a CPU computes of more does not stay in its caches
 
@@ -18,7 +21,7 @@ AT_ONCE = 2  # windows; what a CPU computes of more does not stay in its caches
 class AtStep(nn.Module):
     """The network for windows of one time step."""
 
-    def __init__(self, network: TrajectoryTransformer, hours: int) -> None:
+    def __init__(self, network: TrajectoryNetwork, hours: int) -> None:
         super().__init__()
         self.network = network
         hour = torch.tensor(float(hours), device=network.static.device)
@@ -36,12 +39,14 @@ def build_autoencoder(card: PriorCard) -> SphereAutoencoder:
     return SphereAutoencoder(card.state.shape, **card.architecture["autoencoder"])
 
 
-def build_network(card: PriorCard) -> TrajectoryTransformer:
+def build_network(card: PriorCard) -> TrajectoryNetwork:
     """With untrained weights and static fields of zeros."""
     sizes: dict[str, Any] = card.architecture["denoiser"]
     shape = build_autoencoder(card).latent_shape
     latitude = torch.tensor(card.state.grid.latitude, dtype=torch.float32).reshape(shape[1], -1).mean(1)
     static = torch.zeros(sizes["static"], *shape[1:])
+    if sizes.get("kind") == "columns":
+        return ColumnNetwork(shape, static, card.window, sizes["width"], sizes["blocks"])
     return TrajectoryTransformer(
         shape, latitude, static, sizes["width"], sizes["blocks"], sizes.get("box", 0)
     )

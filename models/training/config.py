@@ -92,10 +92,14 @@ class LaggedConfig:
 
 @dataclass(frozen=True)
 class TrajectoryConfig:
-    """Size and training of the denoiser (see `models.prior.trajectory`).
+    """Size and training of the denoiser.
 
-    `sigma` is the range of noise levels seen; `validation` a number of windows; `box` the side of a group of
-    columns that attend to each other, 0 for all.
+    `kind` is transformer (`models.prior.trajectory`) or columns (`models.prior.columns`); `sigma` the range
+    of noise levels seen; `validation` a number of windows; `box` the side of a group of columns that attend
+    to each other, 0 for all, in a transformer.
+
+    Raises:
+        ValueError: there is no such kind, or a box in one that has no attention.
     """
 
     width: int
@@ -108,6 +112,13 @@ class TrajectoryConfig:
     sigma: tuple[float, float]
     validation: int
     box: int = 0
+    kind: str = "transformer"
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("transformer", "columns"):
+            raise ValueError(f"denoiser: kind is transformer or columns, not {self.kind!r}")
+        if self.kind == "columns" and self.box:
+            raise ValueError("denoiser: columns have no attention, so no box")
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from models.prior.climatology import HARMONICS, Climatology
 from models.prior.lagged import LaggedCovariance
 from models.prior.sphere import SphereAutoencoder
-from models.prior.trajectory import TrajectoryTransformer
+from models.prior.sphere_prior import TrajectoryNetwork
 from models.state.grid import Grid
 from models.training.config import SphereConfig
 from models.training.footprint import footprint
@@ -120,7 +120,7 @@ def _autoencoder(config: SphereConfig, module: SphereAutoencoder, grid: Grid, at
 
 def _denoiser(
     config: SphereConfig,
-    network: TrajectoryTransformer,
+    network: TrajectoryNetwork,
     latent: tuple[int, int, int],
     at_once: int,
     recompute: bool,

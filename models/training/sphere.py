@@ -17,8 +17,7 @@ from models.prior.card import PriorCard
 from models.prior.lagged import LaggedCovariance
 from models.prior.prior import HALF_FROM, Prior, write_prior
 from models.prior.sphere import SphereAutoencoder
-from models.prior.sphere_prior import assemble, build_autoencoder, build_network
-from models.prior.trajectory import TrajectoryTransformer
+from models.prior.sphere_prior import TrajectoryNetwork, assemble, build_autoencoder, build_network
 from models.state.channels import channel
 from models.state.grid import Grid
 from models.state.spec import StateSpec
@@ -123,6 +122,7 @@ def card_of(config: SphereConfig, grid: Grid, mean: np.ndarray, std: np.ndarray,
         "kind": "sphere",
         "autoencoder": {k: getattr(a, k) for k in ("patch", "latent", "reach", "width", "blocks")},
         "denoiser": {
+            "kind": d.kind,
             "width": d.width,
             "blocks": d.blocks,
             "box": d.box,
@@ -133,7 +133,7 @@ def card_of(config: SphereConfig, grid: Grid, mean: np.ndarray, std: np.ndarray,
     return described(config, spec, architecture, folder)
 
 
-def build(card: PriorCard, static: Tensor) -> tuple[SphereAutoencoder, TrajectoryTransformer]:
+def build(card: PriorCard, static: Tensor) -> tuple[SphereAutoencoder, TrajectoryNetwork]:
     """Networks of that card with untrained weights; orography and land standardised, (2, H, W)."""
     with torch.random.fork_rng():
         torch.manual_seed(0)  # initialisation of layers takes no generator
@@ -154,7 +154,7 @@ def _with_lags(card: PriorCard, lagged: LaggedCovariance) -> PriorCard:
 
 
 def _tensors(
-    autoencoder: SphereAutoencoder, network: TrajectoryTransformer, lagged: LaggedCovariance
+    autoencoder: SphereAutoencoder, network: TrajectoryNetwork, lagged: LaggedCovariance
 ) -> dict[str, Tensor]:
     """What `models.prior.sphere_prior.assemble` reads."""
     weights = {f"autoencoder.{k}": v for k, v in autoencoder.state_dict().items()}

@@ -11,8 +11,7 @@ from torch import Tensor, nn
 from models.prior.climatology import Climatology
 from models.prior.denoiser import Denoiser, relative_loss
 from models.prior.lagged import LaggedCovariance
-from models.prior.sphere_prior import AtStep
-from models.prior.trajectory import TrajectoryTransformer
+from models.prior.sphere_prior import AtStep, TrajectoryNetwork
 from models.training.accelerator import Machine, Reduced, normal, seeds
 from models.training.config import SphereConfig
 from models.training.loop import train
@@ -39,7 +38,7 @@ class Batch(NamedTuple):
 
 def train_denoiser(
     config: SphereConfig,
-    network: TrajectoryTransformer,
+    network: TrajectoryNetwork,
     lagged: LaggedCovariance,
     latents: np.ndarray,
     found: Trajectories,
@@ -80,7 +79,7 @@ def train_denoiser(
         return load(step, share.take(first), share.take(sigma), share.take(noise))
 
     def losses(module: nn.Module, batch: Batch) -> Tensor:
-        network = cast(TrajectoryTransformer, module)
+        network = cast(TrajectoryNetwork, module)
         return denoising_losses(network, batch.to(device), climatologies[batch.step])
 
     def validate(module: nn.Module) -> dict[str, float]:
@@ -113,7 +112,7 @@ def train_denoiser(
     network.eval().requires_grad_(False)
 
 
-def denoising_losses(network: TrajectoryTransformer, batch: Batch, climatology: Climatology) -> Tensor:
+def denoising_losses(network: TrajectoryNetwork, batch: Batch, climatology: Climatology) -> Tensor:
     """See `models.prior.denoiser.relative_loss`, (n,)."""
     noisy = batch.clean + batch.sigma[:, None, None, None, None] * normal(batch.clean, batch.seeds)
     at_step = Reduced(AtStep(network, batch.step))

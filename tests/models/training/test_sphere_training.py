@@ -79,16 +79,17 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def config(folder: Path) -> SphereConfig:
-    (folder / "tiny.yaml").write_text(CONFIG)
+def config(folder: Path, kind: str = "transformer") -> SphereConfig:
+    (folder / "tiny.yaml").write_text(CONFIG.replace("validation: 4}", f"validation: 4, kind: {kind}}}"))
     loaded = load_config(folder / "tiny.yaml")
     assert isinstance(loaded, SphereConfig)
     return loaded
 
 
-def test_a_trained_prior_can_be_loaded_and_is_the_same(store: Path, tmp_path: Path):
+@pytest.mark.parametrize("kind", ["transformer", "columns"])
+def test_a_trained_prior_can_be_loaded_and_is_the_same(store: Path, tmp_path: Path, kind: str):
     said: list[str] = []
-    prior = train_sphere(config(tmp_path), store, tmp_path, lambda stage, row: said.append(stage))
+    prior = train_sphere(config(tmp_path, kind), store, tmp_path, lambda stage, row: said.append(stage))
     loaded = load_prior(read_card(tmp_path / "prior"))
     assert said == ["autoencoder", "denoiser"]
     z, when = torch.randn(2, 3, 4, 4, 8, generator=torch.Generator().manual_seed(0)), torch.full((2, 3), 0.4)
@@ -100,6 +101,7 @@ def test_a_trained_prior_can_be_loaded_and_is_the_same(store: Path, tmp_path: Pa
     assert loaded.card.state.names == ["t500", "t850", "sp"]
     assert loaded.card.representativeness["sp"] < states.std()
     assert loaded.denoiser.climatology is loaded.climatology
+    assert loaded.card.architecture["denoiser"]["kind"] == kind
 
 
 def test_the_wave_is_among_the_modes(store: Path, tmp_path: Path):
@@ -200,6 +202,11 @@ def test_data_from_the_south_are_turned(tmp_path: Path, store: Path):
 
 def test_the_bundled_configuration_is_read():
     assert isinstance(load_config("earth-t21"), SphereConfig)
+
+
+def test_a_denoiser_of_an_unknown_kind_is_refused(tmp_path: Path):
+    with pytest.raises(ValueError, match="kind is transformer or columns, not 'cubes'"):
+        config(tmp_path, "cubes")
 
 
 def test_a_configuration_of_an_unknown_kind_is_refused(tmp_path: Path):
