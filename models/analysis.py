@@ -98,7 +98,12 @@ class Analysis:
 
     def posterior(self, frame: pd.DataFrame, likelihood: str = "gaussian") -> Posterior:
         """p(z | the rows of `frame`); `likelihood`: one of `models.posterior.robust.LIKELIHOODS`."""
-        operator, season = self.operator(frame), self.year_fraction
+        seen, way = self.linear(frame), LIKELIHOODS[likelihood]
+        return self.through(self.operator(frame), seen if way is None else believed(seen, way)[0])
+
+    def through(self, operator: ObservationOperator, seen: GaussianObservations) -> Posterior:
+        """The posterior given what H, `operator`, sees of the window, and `seen`, the same made linear."""
+        season = self.year_fraction
 
         def denoise(z: torch.Tensor, sigma: float) -> torch.Tensor:
             return self.prior.denoiser(z, z.new_full((len(z),), sigma), season.expand(len(z), -1))
@@ -106,8 +111,7 @@ class Analysis:
         def observe(z: torch.Tensor) -> torch.Tensor:
             return operator(self.prior.decode(z))
 
-        seen, way = self.linear(frame), LIKELIHOODS[likelihood]
-        return Posterior(denoise, observe, seen if way is None else believed(seen, way)[0], self.mean)
+        return Posterior(denoise, observe, seen, self.mean)
 
 
 def _values(frame: pd.DataFrame) -> tuple[torch.Tensor, torch.Tensor]:

@@ -68,8 +68,7 @@ class Windows:
             reported: of each state; of those that `before` knows already, nothing.
             before: the first state as the last window has it, (N, K, h, w).
         """
-        known = [] if before is None else [remembered(before, self.prior.climatology, self.inflation)]
-        return self.sample(times, reported, known, progress)
+        return self.sample(times, reported, self._remembered(before), progress)
 
     def smoothed(
         self,
@@ -79,8 +78,9 @@ class Windows:
         after: Tensor,
     ) -> Tensor:
         """The same, each member given its last state, (N, K, h, w)."""
-        known = [] if before is None else [remembered(before, self.prior.climatology, self.inflation)]
-        return self.sample(times, reported, [*known, exactly(after, len(times) - 1, EXACT)])
+        return self.sample(
+            times, reported, [*self._remembered(before), exactly(after, len(times) - 1, EXACT)]
+        )
 
     def forecast(self, times: pd.DatetimeIndex, start: Tensor) -> Tensor:
         """The same, each member given its first state, and no reports."""
@@ -116,6 +116,11 @@ class Windows:
             self.seed, range(self.members), times, mirrored=False
         )  # scores take them for draws
 
+    def _remembered(self, before: Tensor | None) -> list[Given]:
+        if before is None:
+            return []
+        return [remembered(before, self.prior.climatology, self.inflation)]
+
     def prepare(self, times: pd.DatetimeIndex) -> None:
         """What the windows of a month share is worked out, if it has not been."""
         self._tangent(Analysis(self.prior, times))
@@ -130,17 +135,9 @@ class Windows:
 
     def _posterior(self, analysis: Analysis, reported: Sequence[Reported | None]) -> Posterior:
         operator, value, error = _of_window(reported, self.prior)
-        season = analysis.year_fraction
-
-        def denoise(z: Tensor, sigma: float) -> Tensor:
-            return self.prior.denoiser(z, z.new_full((len(z),), sigma), season.expand(len(z), -1))
-
-        def observe(z: Tensor) -> Tensor:
-            return operator(self.prior.decode(z))
-
         tangent = self._tangent(analysis) if len(value) else None
         seen = by_action(self.prior, operator, analysis.mean, value, error, tangent)
-        return Posterior(denoise, observe, seen, analysis.mean)
+        return analysis.through(operator, seen)
 
 
 def _of_window(
@@ -149,19 +146,15 @@ def _of_window(
     """H, values and errors of all reports; what the code loses is added to the errors."""
     state = prior.card.state
     shape = (len(reported), len(state.channels), *state.grid.shape)
-    size, cells = int(np.prod(shape[1:])), int(np.prod(shape[2:]))
+    cells = int(np.prod(shape[2:]))
     lost = torch.tensor([prior.card.representativeness[name] for name in state.names], dtype=torch.float64)
     there = [(k, r) for k, r in enumerate(reported) if r is not None]
-    taps = max((r.reports.operator.index.shape[1] for _, r in there), default=1)
-    index, weight = [torch.zeros(0, taps, dtype=torch.int64)], [torch.zeros(0, taps, dtype=torch.float64)]
-    value, error = [torch.zeros(0, dtype=torch.float64)], [torch.zeros(0, dtype=torch.float64)]
-    for k, r in there:
-        own = r.reports.operator
-        more = (0, taps - own.index.shape[1])
-        index.append(torch.nn.functional.pad(own.index, more) + k * size)
-        weight.append(torch.nn.functional.pad(own.weight, more))
-        value.append(torch.from_numpy(r.value))
-        floor = (own.weight * lost[own.index // cells].square()).sum(1)
-        error.append((torch.from_numpy(r.reports.error).square() + floor).sqrt())
-    operator = ObservationOperator(shape, torch.cat(index), torch.cat(weight))
-    return operator, torch.cat(value), torch.cat(error)
+    operators = [r.reports.operator.placed(k, len(reported)) for k, r in there]
+    none = torch.zeros(0, 1)
+    operator = ObservationOperator.together(
+        [ObservationOperator(shape, none.long(), none.double()), *operators]
+    )
+    value = np.concatenate([np.zeros(0), *(r.value for _, r in there)])
+    error = np.concatenate([np.zeros(0), *(r.reports.error for _, r in there)])
+    floor = (operator.weight * lost[operator.index // cells % len(lost)].square()).sum(1)
+    return operator, torch.from_numpy(value), (torch.from_numpy(error).square() + floor).sqrt()

@@ -6,6 +6,7 @@ below the lowest and above the highest level, the nearest one counts. It is line
 itself and its adjoint scatters with the same weights.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,9 +46,23 @@ class ObservationOperator:
 
     def within(self, window: int) -> "ObservationOperator":
         """The same H on windows of more states, of which it reads the last ones."""
-        before = window - self.shape[0]
+        return self.placed(window - self.shape[0], window)
+
+    def placed(self, position: int, window: int) -> "ObservationOperator":
+        """The same H on windows of more states, of which it reads those from `position` on."""
         size = int(np.prod(self.shape[1:]))
-        return ObservationOperator((window, *self.shape[1:]), self.index + before * size, self.weight)
+        return ObservationOperator((window, *self.shape[1:]), self.index + position * size, self.weight)
+
+    @classmethod
+    def together(cls, parts: "Sequence[ObservationOperator]") -> "ObservationOperator":
+        """The rows of several, one below the other; of windows of one shape."""
+        taps = max(part.index.shape[1] for part in parts)
+
+        def stacked(name: str) -> Tensor:
+            rows = [getattr(part, name) for part in parts]
+            return torch.cat([torch.nn.functional.pad(x, (0, taps - x.shape[1])) for x in rows])
+
+        return cls(parts[0].shape, stacked("index"), stacked("weight"))
 
     def of_state(self, position: int) -> tuple[Tensor, "ObservationOperator"]:
         """The part of H that reads one state of the window: the rows that do, and H for them, L = 1."""

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from models.observations.operator import ObservationOperator
 from models.observations.withholding import station_hash
-from models.simulation.letkf import distances
+from models.simulation.letkf import EARTH_RADIUS, distances
 from models.state.spec import StateSpec
 
 Array = NDArray[np.float64]
@@ -37,7 +37,6 @@ LAYERS = ((200, 340), (510, 685), (835, 950))  # of temperature, between and inc
 PERIOD, INCLINATION, NODES = 101.0, 98.7, (0.0, 90.0)  # of orbits: minutes, degrees, degrees
 SPACING, ACROSS = 600.0, (-700.0, 0.0, 700.0)  # km
 SIDEREAL = 1436.07  # minutes in which the Earth turns once under an orbit
-RADIUS = 6371.0  # km
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,16 +85,7 @@ class Reports:
     @classmethod
     def together(cls, parts: Sequence[Self]) -> Self:
         """All of several."""
-        taps = max(part.operator.index.shape[1] for part in parts)
-
-        def wide(x: torch.Tensor) -> torch.Tensor:
-            return torch.nn.functional.pad(x, (0, taps - x.shape[1]))
-
-        operator = ObservationOperator(
-            parts[0].operator.shape,
-            torch.cat([wide(part.operator.index) for part in parts]),
-            torch.cat([wide(part.operator.weight) for part in parts]),
-        )
+        operator = ObservationOperator.together([part.operator for part in parts])
         error, latitude, longitude = (
             np.concatenate([getattr(part, name) for part in parts])
             for name in ("error", "latitude", "longitude")
@@ -169,7 +159,7 @@ def _swath(state: StateSpec, time: pd.Timestamp) -> Reports:
 
 def track(time: pd.Timestamp) -> tuple[Array, Array]:
     """Latitudes and longitudes seen by both satellites within three hours of `time`."""
-    circumference = 2 * np.pi * RADIUS
+    circumference = 2 * np.pi * EARTH_RADIUS
     minutes = np.arange(-180, 180, PERIOD * SPACING / circumference)
     minutes = minutes + (time - pd.Timestamp("2000-01-01", tz=time.tz)) / pd.Timedelta(minutes=1)
     parts = [_seen(minutes, node, across) for node in NODES for across in ACROSS]
@@ -179,7 +169,7 @@ def track(time: pd.Timestamp) -> tuple[Array, Array]:
 
 def _seen(minutes: Array, node: float, across: float) -> tuple[Array, Array]:
     """A circular orbit, and places at a distance across its track, on a turning Earth."""
-    phase, tilt, off = 2 * np.pi * minutes / PERIOD, np.deg2rad(INCLINATION), across / RADIUS
+    phase, tilt, off = 2 * np.pi * minutes / PERIOD, np.deg2rad(INCLINATION), across / EARTH_RADIUS
     along = np.stack([np.cos(phase), np.sin(phase) * np.cos(tilt), np.sin(phase) * np.sin(tilt)])
     normal = np.array([0.0, -np.sin(tilt), np.cos(tilt)])[:, None]
     x, y, z = along * np.cos(off) + normal * np.sin(off)
