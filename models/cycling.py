@@ -107,14 +107,35 @@ class Windows:
         known: Sequence[Given],
         progress: Callable[[Progress], None] = lambda p: None,
     ) -> Tensor:
-        """Members of a window given reports and states, (N, L, K, h, w)."""
-        posterior = self._posterior(Analysis(self.prior, times), reported)
-        return draw(given(posterior, known, self.members), self.preset, self._noise(times), progress)
+        """Members of a window given reports and states, (N, L, K, h, w).
 
-    def _noise(self, times: pd.DatetimeIndex) -> CounterNoise:
-        return CounterNoise(
-            self.seed, range(self.members), times, mirrored=False
-        )  # scores take them for draws
+        A prior that has learned windows whose first state is known takes that one itself.
+        """
+        first = [s for s in known if s.position == 0 and self.prior.knows_first]
+        if not first:
+            return self._drawn(self.prior, times, reported, known, range(self.members), progress)
+        (state, error), later = (first[0].state, first[0].error), [s for s in known if s.position]
+        priors = self.prior.knowing(state, error.square())
+        if len(priors) == 1:
+            return self._drawn(priors[0], times, reported, later, range(self.members), progress)
+        parts = [
+            self._drawn(prior, times, reported, [s.of(k) for s in later], [k], progress)
+            for k, prior in enumerate(priors)
+        ]
+        return torch.cat(parts)
+
+    def _drawn(
+        self,
+        prior: Prior,
+        times: pd.DatetimeIndex,
+        reported: Sequence[Reported | None],
+        known: Sequence[Given],
+        members: Sequence[int],
+        progress: Callable[[Progress], None],
+    ) -> Tensor:
+        posterior = self._posterior(Analysis(prior, times), reported)
+        noise = CounterNoise(self.seed, members, times, mirrored=False)  # scores take them for draws
+        return draw(given(posterior, known, len(members)), self.preset, noise, progress)
 
     def _remembered(self, before: Tensor | None) -> list[Given]:
         if before is None:
@@ -135,8 +156,8 @@ class Windows:
 
     def _posterior(self, analysis: Analysis, reported: Sequence[Reported | None]) -> Posterior:
         operator, value, error = _of_window(reported, self.prior)
-        tangent = self._tangent(analysis) if len(value) else None
-        seen = by_action(self.prior, operator, analysis.mean, value, error, tangent)
+        tangent = self._tangent(replace(analysis, prior=self.prior)) if len(value) else None
+        seen = by_action(analysis.prior, operator, analysis.mean, value, error, tangent)
         return analysis.through(operator, seen)
 
 

@@ -91,10 +91,14 @@ class ModeBracket:
         return self._shrink(w.double()) / self.scale
 
     def inverse_diagonal(self) -> Tensor:
-        """(1 - sum_k basis_k^2 g_k / (1 + g_k)) / D."""
-        share = self.growth / (1 + self.growth)
-        explained = [(rows.double() @ self.mix).square() @ share for rows in self.along.split(ROWS)]
-        return (1 - torch.cat(explained) / self.scale**2) / self.scale**2
+        """Of D^-1, less what is explained."""
+        every = torch.arange(len(self.scale)).split(ROWS)
+        return self.scale**-2 - torch.cat([self.explained(rows).square().sum(1) for rows in every])
+
+    def explained(self, rows: Tensor) -> Tensor:
+        """These rows (n,) of E, (n, k), with S^-1 = D^-1 - E E^T."""
+        weight = self.mix * (self.growth / (1 + self.growth)).sqrt()
+        return self.along[rows].double() @ weight / self.scale[rows, None] ** 2
 
     def _shrink(self, x: Tensor) -> Tensor:
         """(I + B B^T)^-1/2 x."""

@@ -28,6 +28,10 @@ class Given:
     state: Tensor
     error: Tensor
 
+    def of(self, member: int) -> "Given":
+        """What one member is given."""
+        return replace(self, state=self.state if len(self.state) == 1 else self.state[member : member + 1])
+
 
 def given(posterior: Posterior, states: Sequence[Given], members: int) -> Posterior:
     """The posterior of `members` windows, given these states as well.
@@ -71,5 +75,6 @@ def given(posterior: Posterior, states: Sequence[Given], members: int) -> Poster
         torch.cat([reports.rest, (1 - along.square().sum(1)).clamp_min(0)]),
         action,
         adjoint,
+        reports.small,
     )
     return replace(posterior, observe=observe, gaussian=both)

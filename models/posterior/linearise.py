@@ -105,8 +105,10 @@ def by_action(
         return jacobian(len(weights)).pull(weights)
 
     if len(value):
-        along, rest = (tangent or Tangent.of(prior, mean.mean(0))).seen(operator, prior.climatology)
+        known = tangent or Tangent.of(prior, mean.mean(0))
+        along, rest = known.seen(operator, prior.climatology)
+        small = known.patches(operator, prior.climatology, rest)
     else:
-        along, rest = torch.zeros(0, len(prior.climatology.variances)), torch.zeros(0)
+        along, rest, small = torch.zeros(0, len(prior.climatology.variances)), torch.zeros(0), []
     y, std, background = (v.float() for v in (value, error, operator(prior.decode(mean))))
-    return ManyObservations(y, std, background, prior.climatology, along, rest, action, adjoint)
+    return ManyObservations(y, std, background, prior.climatology, along, rest, action, adjoint, small)

@@ -11,14 +11,16 @@ itself, and only the modes are analysed; in guidance the Krylov solve makes up f
 p x rank float32: a million observations of 256 modes take 1 GB.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
 
 from models.posterior.bracket import Bracket, ModeBracket, projected
 from models.posterior.gaussian import GaussianObservations
+from models.posterior.patches import Patch, Turn, TurnedBracket
 
 Linear = Callable[[Tensor], Tensor]
 
@@ -30,6 +32,7 @@ class ManyObservations(GaussianObservations):
     Attributes:
         along: J U, (p, rank).
         rest: diagonal of J (1 - U U^T) J^T, (p,).
+        small: blocks of the same.
         action, adjoint: J and J^T, (N, *shape) -> (N, p) and back.
     """
 
@@ -37,6 +40,7 @@ class ManyObservations(GaussianObservations):
     rest: Tensor
     action: Linear
     adjoint: Linear
+    small: Sequence[Patch] = ()
 
     def push(self, anomalies: Tensor) -> Tensor:
         """J a."""
@@ -52,13 +56,22 @@ class ManyObservations(GaussianObservations):
         return self.along.square().sum(-1) + self.rest
 
     def bracket(self, sigma: float | None = None, inflation: Tensor | None = None) -> Bracket:
-        """By the Woodbury identity in the space of the modes."""
+        """By the Woodbury identity in the space of the modes, of observations turned patch by patch."""
         variances, floor = (v.to(self.along) for v in self.left(sigma))
-        along = self.along
+        turn, along = self._turned if inflation is None else self._turn(self._variances(inflation))
         if self.shared is not None:
-            along = torch.cat([along, self.shared.to(along)], dim=1)
             variances = torch.cat([variances, variances.new_ones(self.shared.shape[1])])
-        return ModeBracket.of(along, variances, self._variances(inflation).to(along) + floor * self.rest)
+        return TurnedBracket(turn, ModeBracket.of(along, variances, 1 + floor * turn.theta))
+
+    @cached_property
+    def _turned(self) -> tuple[Turn, Tensor]:
+        return self._turn(self._variances(None))
+
+    def _turn(self, variances: Tensor) -> tuple[Turn, Tensor]:
+        """W of errors with these variances (p,), and W A, with F beside it."""
+        turn = Turn.of(variances.to(self.along), self.rest, self.small)
+        along = self.along if self.shared is None else torch.cat([self.along, self.shared.to(self.along)], 1)
+        return turn, turn(along.T).T.contiguous()
 
     def _gain(self, misfit: Tensor) -> Tensor:
         weights = self._whole.unwhiten(self._whole.whiten(misfit))

@@ -28,18 +28,11 @@ def remembered(states: Tensor, climatology: Climatology, inflation: float, posit
     Arguments:
         inflation: of the ensemble's variance; makes up for what is wrong with it and with the assumptions.
     """
-    prior = marginal(climatology, position)
+    prior = climatology.marginal(position)
     left = states.var(0) / prior
     share = left.mean((1, 2), keepdim=True) * left.mean(0, keepdim=True) / left.mean()
     known = (1 / (inflation * share).clamp(1e-6, MOST) - 1) / prior
     return Given(position, states.mean(0, keepdim=True), known.rsqrt())
-
-
-def marginal(climatology: Climatology, position: int) -> Tensor:
-    """Variances of the latents of a state of the window, (K, h, w)."""
-    floor = climatology.floor
-    own = climatology.at_state(position).square() @ (climatology.variances - floor) + floor
-    return own.reshape(climatology.shape[1:])
 
 
 MOST = 0.99  # of the climatological variance is left at most: who knows nothing says nothing

@@ -9,6 +9,7 @@ observation operator H and the modes U of a window (their part at each state a c
 (Hutchinson 1990; Bekas et al. 2007), for any number of observations at the cost of interpolating fields.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Self
 
@@ -17,6 +18,7 @@ from torch import Tensor
 
 from models.observations.operator import ObservationOperator
 from models.posterior.jacobian import Jacobian
+from models.posterior.patches import Patch, patches
 from models.prior.climatology import Climatology
 from models.prior.prior import Prior
 
@@ -32,11 +34,13 @@ class Tangent:
         basis: S, orthonormal, (r, K h w).
         fields: D S, SI units, (r, C, H, W).
         probes: D s for signs s with their part in S taken away, (PROBES, C, H, W).
+        latent: rows and columns of latents, (h, w).
     """
 
     basis: Tensor
     fields: Tensor
     probes: Tensor
+    latent: tuple[int, int]
 
     @classmethod
     def of(cls, prior: Prior, state: Tensor) -> Self:
@@ -45,7 +49,8 @@ class Tangent:
         generator = torch.Generator().manual_seed(0)
         signs = torch.randint(0, 2, (PROBES, state.numel()), generator=generator) * 2.0 - 1
         signs = signs - (signs @ basis.T) @ basis
-        return cls(basis, _pushed(prior, state, basis), _pushed(prior, state, signs))
+        height, breadth = state.shape[1:]
+        return cls(basis, _pushed(prior, state, basis), _pushed(prior, state, signs), (height, breadth))
 
     def seen(self, operator: ObservationOperator, climatology: Climatology) -> tuple[Tensor, Tensor]:
         """A, (p, rank), and the diagonal of what lies outside of the modes, (p,)."""
@@ -59,6 +64,38 @@ class Tangent:
             along[rows] += spatial @ climatology.along_state(self.basis, state)
             inside[rows] += spatial.square().sum(1) + at_state(self.probes[:, None]).square().mean(0)
         return along, (inside - along.square().sum(1)).clamp_min(0)
+
+    def patches(self, operator: ObservationOperator, climatology: Climatology, rest: Tensor) -> list[Patch]:
+        """What lies outside of the modes adds to observations together, in patches of the latents' size.
+
+        Samples of it are turned round the Earth: small scales are much alike along a latitude.
+
+        Arguments:
+            rest: what it adds to each, as of `seen`.
+        """
+        height, breadth = self.latent
+        down, right = (n // own for n, own in zip(operator.shape[-2:], self.latent, strict=True))
+        found = []
+        for state, fields in enumerate(self._outside(climatology)):
+            rows, at_state = operator.of_state(state)
+            if not len(rows):
+                continue
+            most = at_state.weight.argmax(1, keepdim=True)
+            cell = at_state.index.gather(1, most)[:, 0] % (down * height * right * breadth)
+            where = cell // (right * breadth) // down * breadth + cell % (right * breadth) // right
+            turned = [at_state(fields.roll(right * k, -1)[:, None]) for k in range(breadth)]
+            found += patches(torch.cat(turned), rest[rows], where, rows)
+        return found
+
+    def _outside(self, climatology: Climatology) -> Iterator[Tensor]:
+        """For each state, samples of D s outside of the modes, (PROBES, C, H, W)."""
+        states, generator = climatology.shape[0], torch.Generator().manual_seed(1)
+        signs = torch.randint(0, 2, (PROBES, states, len(self.basis)), generator=generator) * 2.0 - 1
+        modes = [climatology.along_state(self.basis, state) for state in range(states)]
+        along = torch.einsum("mlr,lrk->mk", signs, torch.stack(modes))
+        for state in range(states):
+            inside = signs[:, state] - along @ modes[state].T
+            yield self.probes + torch.tensordot(inside, self.fields, dims=1)
 
 
 def _pushed(prior: Prior, state: Tensor, directions: Tensor) -> Tensor:

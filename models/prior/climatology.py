@@ -72,6 +72,10 @@ class Climatology(nn.Module):
         """m at fractions of the year (..., L): (..., L, K, h, w)."""
         return torch.einsum("...s,skhw->...khw", seasonal(year_fraction).to(self.seasons), self.seasons)
 
+    def told(self, year_fraction: Tensor) -> tuple[Tensor, ...]:
+        """What a network is told of windows besides noise level and season; of these, nothing."""
+        return ()
+
     def apply(self, function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:  # type: ignore[override]
         """f(C) x for x (N, L, K, h, w).
 
@@ -94,6 +98,11 @@ class Climatology(nn.Module):
     def at_state(self, state: int) -> Tensor:
         """The modes at a state, (K h w, rank), float32."""
         return self.modes.unflatten(1, (self.shape[0], -1))[:, state].float().T
+
+    def marginal(self, state: int) -> Tensor:
+        """Variances of the latents of a state of the window, (K, h, w)."""
+        own = self.at_state(state).square() @ (self.variances - self.floor) + self.floor
+        return own.reshape(self.shape[1:])
 
     @property
     def directions(self) -> Tensor:

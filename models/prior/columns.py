@@ -1,9 +1,11 @@
-"""F for trajectories on the sphere: a network of columns and their neighbours.
+"""F for trajectories on the sphere: a network of places and their neighbours.
 
-A column holds all states of a window at once, and in every block sees the eight columns around it: in a few
-hours air moves a fraction of a column, so what a column becomes is decided next to it. Where global attention
-(`trajectory.py`) has to find that out, here it is built in; what is far is heard through as many blocks. The
-row beyond a pole is the row half a turn away. A window has as many states as the network was made for.
+A place holds all states of a window at once, and in every block sees the eight places around it: in a few
+hours air moves a fraction of a latent column, so what becomes of it is decided next to it. Where global
+attention (`trajectory.py`) has to find that out, here it is built in; what is far is heard through as many
+blocks. A column of latents is spread over `fine` x `fine` places first, so that what is learned of one serves
+the others. The row beyond a pole is the row half a turn away. A window has as many states as the network was
+made for.
 """
 
 import torch
@@ -18,10 +20,20 @@ CONDITION = 64  # width of the embedding of noise level, season and step
 
 
 def neighbourhood(x: Tensor) -> Tensor:
-    """Each column and the eight around it, (N, h, w, C) -> (N, h, w, 9 C)."""
+    """Each place and the eight around it, (N, h, w, C) -> (N, h, w, 9 C)."""
     height, breadth = x.shape[1:3]
     wide = padded(x.movedim(-1, 1), 1).movedim(1, -1)
     return torch.cat([wide[:, i : i + height, j : j + breadth] for i in range(3) for j in range(3)], dim=-1)
+
+
+def spread(x: Tensor, fine: int) -> Tensor:
+    """Columns to `fine` x `fine` places each, (N, h, w, fine^2 C) -> (N, fine h, fine w, C)."""
+    return F.pixel_shuffle(x.movedim(-1, 1), fine).movedim(1, -1)
+
+
+def gathered(x: Tensor, fine: int) -> Tensor:
+    """The inverse of `spread`."""
+    return F.pixel_unshuffle(x.movedim(-1, 1), fine).movedim(1, -1)
 
 
 class ColumnBlock(nn.Module):
@@ -52,12 +64,14 @@ class ColumnNetwork(nn.Module):
         latent_shape: (K, h, w).
         static: fields per latent column, standardised, such as orography and land, (S, h, w).
         window: L.
-        width: of a column.
+        width: of a place.
         blocks: how many.
-        mix: numbers that a column tells its neighbours in a block.
+        fine: places along each side of a latent column.
+        mix: numbers that a place tells its neighbours in a block.
     """
 
     static: Tensor
+    unknown: Tensor
 
     recompute = False  # whether activations of blocks are computed again on the way back, not kept
 
@@ -68,35 +82,48 @@ class ColumnNetwork(nn.Module):
         window: int,
         width: int,
         blocks: int,
-        mix: int = 128,
+        fine: int = 2,
+        mix: int = 96,
     ) -> None:
         super().__init__()
         channels, height, breadth = latent_shape
+        self.fine, wide = fine, fine**2 * width
         self.register_buffer("static", static)
-        self.inputs = nn.Linear(9 * 2 * channels * window, width)
-        self.statics = nn.Linear(len(static), width)
-        self.place = nn.Parameter(0.02 * torch.randn(height, breadth, width))
+        nothing = torch.cat([torch.zeros(channels, height, breadth), torch.ones(1, height, breadth)])
+        self.register_buffer("unknown", nothing, persistent=False)
+        self.inputs = nn.Linear((2 * window + 1) * channels + 1, wide)
+        self.statics = nn.Linear(len(static), wide)
+        self.place = nn.Parameter(0.02 * torch.randn(height, breadth, wide))
         self.embed = nn.Sequential(
             nn.Linear(2 * 32 + 4, CONDITION), nn.SiLU(), nn.Linear(CONDITION, CONDITION)
         )
         self.strength = nn.Linear(CONDITION, width)
         self.blocks = nn.ModuleList(ColumnBlock(width, mix) for _ in range(blocks))
         self.norm = nn.LayerNorm(width)
-        self.outputs = nn.Linear(width, channels * window)
+        self.outputs = nn.Linear(wide, channels * window)
         for layer in (self.strength, self.outputs):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
 
-    def forward(self, x: Tensor, log_sigma: Tensor, season: Tensor, step: Tensor) -> Tensor:
-        """As of `models.prior.trajectory.TrajectoryTransformer`."""
+    def forward(
+        self, x: Tensor, log_sigma: Tensor, season: Tensor, step: Tensor, first: Tensor | None = None
+    ) -> Tensor:
+        """As of `models.prior.trajectory.TrajectoryTransformer`.
+
+        Arguments:
+            first: what is known of the first state, (N, K + 1, h, w) or (K + 1, h, w); see
+                `models.prior.known.KnownClimatology.hint`.
+        """
         told = [waves(log_sigma), waves(step.log().expand(len(x))), season]
         condition = F.silu(self.embed(torch.cat(told, dim=-1)))
-        columns = self.inputs(neighbourhood(x.flatten(1, 2).movedim(1, -1)))
-        columns = columns + self.statics(self.static.movedim(0, -1)) + self.place
-        columns = columns * (1 + self.strength(condition)[:, None, None])
+        known = (self.unknown if first is None else first).expand(len(x), *self.unknown.shape)
+        columns = self.inputs(torch.cat([x.flatten(1, 2), known], dim=1).movedim(1, -1))
+        places = spread(columns + self.statics(self.static.movedim(0, -1)) + self.place, self.fine)
+        places = places * (1 + self.strength(condition)[:, None, None])
         for block in self.blocks:
             if self.recompute and torch.is_grad_enabled():
-                columns = checkpoint(block, columns, condition, use_reentrant=False)
+                places = checkpoint(block, places, condition, use_reentrant=False)
             else:
-                columns = block(columns, condition)
-        return self.outputs(self.norm(columns)).movedim(-1, 1).unflatten(1, (x.shape[1], -1))
+                places = block(places, condition)
+        columns = self.outputs(gathered(self.norm(places), self.fine))
+        return columns.movedim(-1, 1).unflatten(1, (x.shape[1], -1))

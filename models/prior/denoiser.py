@@ -122,7 +122,8 @@ class Denoiser(nn.Module):
         white = climate.apply(lambda c: (c + s2).rsqrt(), anomaly)
         smooth = climate.apply(lambda c: c.sqrt() / (c + s2).sqrt(), white)
         season = seasonal(year_fraction)[..., 1:].mean(-2)
-        correction = self.network(torch.cat([white, smooth], dim=2), sigma.log(), season)
+        told = climate.told(year_fraction)
+        correction = self.network(torch.cat([white, smooth], dim=2), sigma.log(), season, *told)
         gaussian = climate.apply(lambda c: c.sqrt(), smooth)
         return mean + gaussian + climate.apply(lambda c: (s2 * c / (c + s2)).sqrt(), correction)
 

@@ -59,5 +59,5 @@ class SpaceTimeClimatology(Climatology):
 
     def across(self, a: Tensor) -> Tensor:
         """As of any `Climatology`."""
-        amplitudes = (a @ self.courses.to(a).flatten(1)).unflatten(1, (self.shape[0], -1))
-        return (amplitudes @ self.spatial.to(a)).flatten(1)
+        amplitudes = (a @ self.courses.to(a).flatten(1)).unflatten(-1, (self.shape[0], -1))
+        return (amplitudes @ self.spatial.to(a)).flatten(-2)

@@ -27,11 +27,11 @@ class AtStep(nn.Module):
         hour = torch.tensor(float(hours), device=network.static.device)
         self.register_buffer("hours", hour, persistent=False)
 
-    def forward(self, x: Tensor, log_sigma: Tensor, season: Tensor) -> Tensor:
-        """See `TrajectoryTransformer`."""
+    def forward(self, x: Tensor, log_sigma: Tensor, season: Tensor, *first: Tensor) -> Tensor:
+        """See `TrajectoryTransformer` and `ColumnNetwork`."""
         few = AT_ONCE if x.device.type == "cpu" else len(x)
-        parts = zip(x.split(few), log_sigma.split(few), season.split(few), strict=True)
-        return torch.cat([self.network(*part, self.hours) for part in parts])
+        parts = zip(*(v.split(few) for v in (x, log_sigma, season, *first)), strict=True)
+        return torch.cat([self.network(*part[:3], self.hours, *part[3:]) for part in parts])
 
 
 def build_autoencoder(card: PriorCard) -> SphereAutoencoder:
@@ -46,7 +46,7 @@ def build_network(card: PriorCard) -> TrajectoryNetwork:
     latitude = torch.tensor(card.state.grid.latitude, dtype=torch.float32).reshape(shape[1], -1).mean(1)
     static = torch.zeros(sizes["static"], *shape[1:])
     if sizes.get("kind") == "columns":
-        return ColumnNetwork(shape, static, card.window, sizes["width"], sizes["blocks"])
+        return ColumnNetwork(shape, static, card.window, sizes["width"], sizes["blocks"], sizes["fine"])
     return TrajectoryTransformer(
         shape, latitude, static, sizes["width"], sizes["blocks"], sizes.get("box", 0)
     )

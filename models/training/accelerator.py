@@ -61,10 +61,10 @@ class Reduced(nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, x: Tensor, log_sigma: Tensor, season: Tensor) -> Tensor:
+    def forward(self, x: Tensor, log_sigma: Tensor, season: Tensor, *first: Tensor) -> Tensor:
         """As of the network."""
         with reduced(x.device):
-            return self.network(x, log_sigma, season).float()
+            return self.network(x, log_sigma, season, *first).float()
 
 
 def reduced(device: torch.device) -> AbstractContextManager[None]:

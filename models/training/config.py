@@ -96,10 +96,12 @@ class TrajectoryConfig:
 
     `kind` is transformer (`models.prior.trajectory`) or columns (`models.prior.columns`); `sigma` the range
     of noise levels seen; `validation` a number of windows; `box` the side of a group of columns that attend
-    to each other, 0 for all, in a transformer.
+    to each other, 0 for all, in a transformer; `fine` places along each side of a latent column and `first`
+    the share of batches of which the first state is known (`models.prior.known`), in columns. `muon`:
+    matrices are learned by Muon instead of AdamW.
 
     Raises:
-        ValueError: there is no such kind, or a box in one that has no attention.
+        ValueError: there is no such kind, or it has not what is asked of it.
     """
 
     width: int
@@ -113,12 +115,19 @@ class TrajectoryConfig:
     validation: int
     box: int = 0
     kind: str = "transformer"
+    fine: int = 1
+    first: float = 0.0
+    muon: bool = False
 
     def __post_init__(self) -> None:
         if self.kind not in ("transformer", "columns"):
             raise ValueError(f"denoiser: kind is transformer or columns, not {self.kind!r}")
         if self.kind == "columns" and self.box:
             raise ValueError("denoiser: columns have no attention, so no box")
+        if self.kind == "transformer" and (self.first or self.fine > 1):
+            raise ValueError("denoiser: `first` and `fine` are of columns, not of a transformer")
+        if not 0 <= self.first <= 1:
+            raise ValueError(f"denoiser: first is a share of batches, between 0 and 1, not {self.first:g}")
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,7 @@ def train(
     learning_rate: float,
     weight_decay: float = 0.0,
     ema: float = 0.0,
+    muon: bool = False,
     seed: int = 0,
     every: int = 250,
     batch_of: Callable[[torch.Generator, Share], Any] = lambda generator, share: generator,
@@ -43,12 +44,13 @@ def train(
     report: Report = lambda row: None,
     tick: Callable[[int], None] = lambda step: None,
 ) -> nn.Module:
-    """Minimises `loss_of(module, batch)` with AdamW, linear warm-up and cosine decay.
+    """Minimises `loss_of(module, batch)` with linear warm-up and cosine decay.
 
     Arguments:
         validate: scores of the averaged module; the average with the lowest `loss` is kept.
         folder: where `checkpoint.pt` and `log.jsonl` go; an existing checkpoint is resumed.
         ema: decay of the moving average of the weights (its start is shortened); 0 keeps the last weights.
+        muon: see `optimisers_of`.
         every: steps between validations and checkpoints.
         batch_of: draws a step's batch from the generator, and loads the share of it that is asked for; in a
             thread, a share ahead. Without it the batch is the generator, and one process takes it whole.
@@ -65,15 +67,17 @@ def train(
     if machine.processes.world > 1:
         parallel = DistributedDataParallel(loss_module, forward_sync_buffers=False)  # type: ignore[assignment]
     average, best, best_loss = deepcopy(module).eval(), deepcopy(module.state_dict()), math.inf
-    optimiser = torch.optim.AdamW(module.parameters(), lr=learning_rate, weight_decay=weight_decay)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda i: _rate(i, steps))
+    optimisers = optimisers_of(module, learning_rate, weight_decay, muon=muon)
+    schedules = [torch.optim.lr_scheduler.LambdaLR(o, lambda i: _rate(i, steps)) for o in optimisers]
     start, path = 0, folder / "checkpoint.pt"
     if path.exists():
         state = torch.load(path, map_location="cpu", weights_only=True)
         module.load_state_dict(state["module"])
         average.load_state_dict(state["average"])
-        optimiser.load_state_dict(state["optimiser"])
-        schedule.load_state_dict(state["schedule"])
+        for optimiser, kept in zip(optimisers, state["optimisers"], strict=True):
+            optimiser.load_state_dict(kept)
+        for schedule, kept in zip(schedules, state["schedules"], strict=True):
+            schedule.load_state_dict(kept)
         start, best, best_loss = state["step"], state["best"], state["best_loss"]
     total, count, clock = 0.0, 0, time.monotonic()
     batches = ahead(
@@ -82,7 +86,7 @@ def train(
     )
     for step in range(start, steps):
         module.train()
-        optimiser.zero_grad()
+        module.zero_grad()
         for share in shares:
             whole = share is shares[-1] or parallel is loss_module
             with nullcontext() if whole else parallel.no_sync():  # type: ignore[operator]
@@ -90,8 +94,9 @@ def train(
                 loss.backward()
             total += loss.item()
         nn.utils.clip_grad_norm_(module.parameters(), 1.0)
-        optimiser.step()
-        schedule.step()
+        for optimiser, schedule in zip(optimisers, schedules, strict=True):
+            optimiser.step()
+            schedule.step()
         _average(average, module, min(ema, (1 + step) / (10 + step)) if ema else 0.0)
         count += 1
         tick(step + 1)
@@ -108,8 +113,8 @@ def train(
                 state = {
                     "module": module.state_dict(),
                     "average": average.state_dict(),
-                    "optimiser": optimiser.state_dict(),
-                    "schedule": schedule.state_dict(),
+                    "optimisers": [o.state_dict() for o in optimisers],
+                    "schedules": [s.state_dict() for s in schedules],
                     "step": step + 1,
                     "best": best,
                     "best_loss": best_loss,
@@ -123,6 +128,25 @@ def train(
     average.load_state_dict(best)
     machine.processes.from_first(list(average.state_dict().values()))
     return average
+
+
+def optimisers_of(
+    module: nn.Module, learning_rate: float, weight_decay: float, *, muon: bool
+) -> list[torch.optim.Optimizer]:
+    """AdamW; with `muon`, for what is no matrix only, and Muon for matrices (Jordan et al. 2024).
+
+    Steps of Muon are scaled to the size of AdamW's (Liu et al. 2025), so that one learning rate serves both.
+    """
+    weights = list(module.parameters())
+    if not muon:
+        return [torch.optim.AdamW(weights, lr=learning_rate, weight_decay=weight_decay)]
+    matrices, others = [w for w in weights if w.ndim == 2], [w for w in weights if w.ndim != 2]
+    return [
+        torch.optim.Muon(
+            matrices, lr=learning_rate, weight_decay=weight_decay, adjust_lr_fn="match_rms_adamw"
+        ),
+        torch.optim.AdamW(others, lr=learning_rate, weight_decay=0.0),
+    ]
 
 
 class _Loss(nn.Module):

@@ -10,10 +10,12 @@ from torch import Tensor, nn
 
 from models.prior.climatology import Climatology
 from models.prior.denoiser import Denoiser, relative_loss
+from models.prior.known import KnownClimatology
 from models.prior.lagged import LaggedCovariance
 from models.prior.sphere_prior import AtStep, TrajectoryNetwork
 from models.training.accelerator import Machine, Reduced, normal, seeds
 from models.training.config import SphereConfig
+from models.training.first_states import KNOWN, first_states
 from models.training.loop import train
 from models.training.processes import Share
 from models.training.run import Report, Tick
@@ -21,13 +23,17 @@ from models.training.trajectories import Trajectories, spread
 
 
 class Batch(NamedTuple):
-    """Windows of one step: latents (n, L, K, h, w), when (n, L), noise level and seed of the noise (n,)."""
+    """Windows of one step: latents (n, L, K, h, w), when (n, L), noise level and seed of the noise (n,).
+
+    `known`: how well their first state is known, one of `first_states`; -1 if it is not.
+    """
 
     step: int
     clean: Tensor
     when: Tensor
     sigma: Tensor
     seeds: list[int]
+    known: int = -1
 
     def to(self, device: torch.device) -> "Batch":
         """On that device."""
@@ -47,10 +53,14 @@ def train_denoiser(
     tick: Tick,
     machine: Machine,
 ) -> None:
-    """Each batch has windows of one step: the first of `steps` half of the time, the others the rest."""
+    """Each batch has windows of one step: the first of `steps` half of the time, the others the rest.
+
+    Of a share of batches, `first`, the first state is known, each time with other errors (`first_states`).
+    """
     settings, span, device = config.denoiser, torch.arange(config.window), network.static.device
     there = lagged.to(device)
     climatologies = {step: there.climatology(config.window, step) for step in config.steps}
+    knowing = {step: first_states(climatologies[step]) if settings.first else [] for step in config.steps}
     low, high = (math.log(s) for s in settings.sigma)
     starts = {
         (name, step): _starts(found.of_years(years), (config.window - 1) * step // config.step_hours)
@@ -63,10 +73,10 @@ def train_denoiser(
     network.recompute = machine.recompute
     machine.ready(list(network.blocks))
 
-    def load(step: int, first: Tensor, sigma: Tensor, noise: Tensor) -> Batch:
+    def load(step: int, known: int, first: Tensor, sigma: Tensor, noise: Tensor) -> Batch:
         index = first[:, None] + span * (step // config.step_hours)
         clean = torch.from_numpy(latents[index.numpy()]).float()
-        return Batch(step, clean, found.year_fraction[index], sigma, noise.tolist())
+        return Batch(step, clean, found.year_fraction[index], sigma, noise.tolist(), known)
 
     def batch_of(generator: torch.Generator, share: Share) -> Batch:
         others = len(config.steps) - 1
@@ -75,23 +85,30 @@ def train_denoiser(
         possible = starts["train", step]
         first = possible[torch.randint(len(possible), (settings.batch,), generator=generator)]
         sigma = torch.empty(settings.batch).uniform_(low, high, generator=generator).exp()
-        noise = seeds(settings.batch, generator)
-        return load(step, share.take(first), share.take(sigma), share.take(noise))
+        noise, known = seeds(settings.batch, generator), -1
+        if float(torch.rand((), generator=generator)) < settings.first:
+            known = int(torch.randint(KNOWN, (), generator=generator))
+        return load(step, known, share.take(first), share.take(sigma), share.take(noise))
 
     def losses(module: nn.Module, batch: Batch) -> Tensor:
         network = cast(TrajectoryNetwork, module)
-        return denoising_losses(network, batch.to(device), climatologies[batch.step])
+        own = climatologies[batch.step] if batch.known < 0 else knowing[batch.step][batch.known]
+        return denoising_losses(network, batch.to(device), own)
 
     def validate(module: nn.Module) -> dict[str, float]:
         generator, step = torch.Generator().manual_seed(1), config.steps[0]
         first = spread(starts["validate", step], settings.validation)
-        scores = {}
-        for sigma in torch.linspace(low, high, 6).exp():
+
+        def score(known: int, sigma: Tensor) -> float:
             parts = [
-                losses(module, load(step, part, sigma.expand(len(part)), seeds(len(part), generator)))
+                losses(module, load(step, known, part, sigma.expand(len(part)), seeds(len(part), generator)))
                 for part in first.split(machine.at_once(settings.batch))
             ]
-            scores[f"sigma {sigma:.2g}"] = float(torch.cat(parts).mean())
+            return float(torch.cat(parts).mean())
+
+        scores = {f"sigma {sigma:.2g}": score(-1, sigma) for sigma in torch.linspace(low, high, 6).exp()}
+        if settings.first:
+            scores["forecast"] = score(0, torch.tensor(high).exp())
         return {"loss": sum(scores.values()) / len(scores), **scores}
 
     best = train(
@@ -103,6 +120,7 @@ def train_denoiser(
         learning_rate=settings.learning_rate,
         weight_decay=settings.weight_decay,
         ema=settings.ema,
+        muon=settings.muon,
         batch_of=batch_of,
         machine=machine,
         report=lambda row: report("denoiser", row),
@@ -115,6 +133,10 @@ def train_denoiser(
 def denoising_losses(network: TrajectoryNetwork, batch: Batch, climatology: Climatology) -> Tensor:
     """See `models.prior.denoiser.relative_loss`, (n,)."""
     noisy = batch.clean + batch.sigma[:, None, None, None, None] * normal(batch.clean, batch.seeds)
+    if isinstance(climatology, KnownClimatology):
+        seen = batch.clean[:, 0]
+        error = normal(seen, [seed + 1 for seed in batch.seeds])
+        climatology = climatology.at(seen + climatology.error.sqrt() * error)
     at_step = Reduced(AtStep(network, batch.step))
     denoised = Denoiser(climatology, at_step)(noisy, batch.sigma, batch.when)
     return relative_loss(denoised - batch.clean, batch.sigma, climatology)

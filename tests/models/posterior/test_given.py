@@ -12,7 +12,7 @@ from models.posterior.gaussian import LinearObservations
 from models.posterior.given import Given, given
 from models.posterior.guidance import MomentMatching
 from models.posterior.linearise import by_action
-from models.posterior.memory import exactly, marginal, remembered
+from models.posterior.memory import exactly, remembered
 from models.posterior.posterior import Posterior
 from models.testing.toy import gaussian_prior
 
@@ -87,7 +87,7 @@ def test_what_is_remembered_and_the_climatology_together_are_what_the_ensemble_k
 ) -> None:
     """1 / c + 1 / e^2 = 1 / (inflation v) where every latent's variance is a quarter of the climatology's."""
     climatology = analysis.prior.climatology
-    own = marginal(climatology, 0)
+    own = climatology.marginal(0)
     draws = noise(4000, *own.shape)
     draws = (draws - draws.mean(0)) / draws.std(0)
     states = analysis.mean[1] + 0.5 * own.sqrt() * draws
@@ -97,7 +97,7 @@ def test_what_is_remembered_and_the_climatology_together_are_what_the_ensemble_k
 
 
 def test_an_ensemble_as_wide_as_the_climatology_is_hardly_believed(analysis: Analysis) -> None:
-    own = marginal(analysis.prior.climatology, 0)
+    own = analysis.prior.climatology.marginal(0)
     memory = remembered(own.sqrt() * noise(4000, *own.shape) * 2, analysis.prior.climatology, inflation=1.0)
     assert (memory.error**2 > 50 * own).all()
 
@@ -108,4 +108,4 @@ def test_marginal_variances_are_the_diagonal_of_the_covariance(analysis: Analysi
     unit = torch.zeros(len(range(0, size, 7)), *climatology.shape)
     unit[:, 1] = torch.eye(size)[::7].reshape(-1, *climatology.shape[1:])
     expected = (unit * climatology.apply(lambda c: c, unit)).flatten(1).sum(1)
-    torch.testing.assert_close(expected, marginal(climatology, 1).flatten()[::7], rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(expected, climatology.marginal(1).flatten()[::7], rtol=1e-4, atol=1e-6)

@@ -63,6 +63,25 @@ def test_a_guided_step_is_the_same_after_a_few_iterations(
     assert (guided.residual or 0.0) < 1e-2
 
 
+def test_small_scales_taken_together_save_iterations() -> None:
+    """Of a dense network, where few modes hold little of what it sees; the prior is its Climatology."""
+    analysis = Analysis(gaussian_prior(rank=10), TIMES)
+    sparse = example_network(analysis.prior.card)
+    moved = [
+        sparse.assign(latitude=50 + (sparse.latitude - 50) * share, station_id=sparse.station_id + str(share))
+        for share in (0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 1.0)
+    ]
+    table = observe(analysis, pd.concat(moved), analysis.prior.decode(analysis.mean).numpy(), seed=0)
+    posterior, z = analysis.posterior(table), analysis.mean + 2 * noise(3, *analysis.mean.shape)
+    dense = analysis.dense(table)
+    many = by_action(analysis.prior, analysis.operator(table), analysis.mean, dense.value, dense.error)
+    left = [
+        MomentMatching(2)(dataclasses.replace(posterior, gaussian=seen), z, SIGMA).residual or 0.0
+        for seen in (many, dataclasses.replace(many, small=()))
+    ]
+    assert 0 < left[0] < 0.5 * left[1]
+
+
 def test_optimal_interpolation_is_near_and_errs_on_the_safe_side(
     dense: LinearObservations, many: ManyObservations
 ) -> None:

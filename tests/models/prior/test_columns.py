@@ -5,16 +5,16 @@ import torch
 from torch import Tensor
 
 from models.posterior.jacobian import Jacobian
-from models.prior.columns import ColumnNetwork, neighbourhood
+from models.prior.columns import ColumnNetwork, gathered, neighbourhood, spread
 
 SHAPE, WINDOW = (3, 8, 12), 3
 SEASON, SIGMA, SIX = torch.zeros(2, 4), torch.zeros(2), torch.tensor(6.0)
 
 
-def a_network(places: bool = True, blocks: int = 2) -> ColumnNetwork:
+def a_network(places: bool = True, blocks: int = 2, fine: int = 2) -> ColumnNetwork:
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        network = ColumnNetwork(SHAPE, torch.randn(2, *SHAPE[1:]), WINDOW, width=24, blocks=blocks, mix=5)
+        network = ColumnNetwork(SHAPE, torch.randn(2, *SHAPE[1:]), WINDOW, 24, blocks, fine, mix=5)
         for weight in network.parameters():
             if weight.ndim == 2 and not weight.any():
                 torch.nn.init.normal_(weight, std=0.3)
@@ -29,7 +29,7 @@ def windows() -> Tensor:
 
 
 def test_untrained_it_corrects_nothing():
-    network = ColumnNetwork(SHAPE, torch.zeros(2, *SHAPE[1:]), WINDOW, width=24, blocks=1)
+    network = ColumnNetwork(SHAPE, torch.zeros(2, *SHAPE[1:]), WINDOW, 24, blocks=1)
     assert not network(windows(), SIGMA, SEASON, SIX).any()
 
 
@@ -50,14 +50,27 @@ def test_beyond_the_pole_is_the_other_side():
     assert around[1].tolist() == x[0, 0, [1, 2, 3], 0].tolist()
 
 
-@pytest.mark.parametrize("blocks", [0, 1])
-def test_what_is_farther_than_one_column_a_block_and_one_is_not_heard(blocks: int):
-    network, x = a_network(blocks=blocks), windows()
+@pytest.mark.parametrize(("blocks", "fine", "reach"), [(0, 1, 0), (2, 1, 2), (2, 2, 1), (3, 2, 2)])
+def test_what_is_farther_than_one_place_a_block_is_not_heard(blocks: int, fine: int, reach: int):
+    network, x = a_network(blocks=blocks, fine=fine), windows()
     y, moved = network(x, SIGMA, SEASON, SIX), x.clone()
     moved[..., 4, 5] += 1
     changed = (network(moved, SIGMA, SEASON, SIX) - y).abs().sum((0, 1, 2)).sum(0) > 1e-6
-    reach = blocks + 1
     assert changed.nonzero()[:, 0].tolist() == list(range(5 - reach, 5 + reach + 1))
+
+
+def test_spreading_columns_and_gathering_them_is_nothing():
+    x = torch.randn(2, 4, 6, 12, generator=torch.Generator().manual_seed(3))
+    assert spread(x, 2).shape == (2, 8, 12, 3)
+    assert gathered(spread(x, 2), 2).equal(x)
+
+
+def test_what_is_known_of_the_first_state_is_heard_and_nothing_is_the_same_as_no_word():
+    network, x = a_network(), windows()
+    y = network(x, SIGMA, SEASON, SIX)
+    nothing = torch.cat([torch.zeros(2, *SHAPE), torch.ones(2, 1, *SHAPE[1:])], dim=1)
+    assert network(x, SIGMA, SEASON, SIX, nothing).equal(y)
+    assert not torch.allclose(network(x, SIGMA, SEASON, SIX, 0.5 * nothing), y, atol=1e-3)
 
 
 def test_noise_level_season_and_step_are_heard():

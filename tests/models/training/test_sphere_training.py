@@ -8,9 +8,10 @@ import pandas as pd
 import pytest
 import torch
 import xarray as xr
+from torch import Tensor
 
 from models.prior.card import read_card
-from models.prior.prior import load_prior
+from models.prior.prior import Prior, load_prior
 from models.training.config import SphereConfig, load_config
 from models.training.sphere import train_sphere
 from models.training.trajectories import prepare
@@ -79,17 +80,20 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def config(folder: Path, kind: str = "transformer") -> SphereConfig:
-    (folder / "tiny.yaml").write_text(CONFIG.replace("validation: 4}", f"validation: 4, kind: {kind}}}"))
+COLUMNS = "kind: columns, fine: 2, first: 0.5, muon: true"
+
+
+def config(folder: Path, denoiser: str = "kind: transformer") -> SphereConfig:
+    (folder / "tiny.yaml").write_text(CONFIG.replace("validation: 4}", f"validation: 4, {denoiser}}}"))
     loaded = load_config(folder / "tiny.yaml")
     assert isinstance(loaded, SphereConfig)
     return loaded
 
 
-@pytest.mark.parametrize("kind", ["transformer", "columns"])
-def test_a_trained_prior_can_be_loaded_and_is_the_same(store: Path, tmp_path: Path, kind: str):
+@pytest.mark.parametrize("denoiser", ["kind: transformer", COLUMNS])
+def test_a_trained_prior_can_be_loaded_and_is_the_same(store: Path, tmp_path: Path, denoiser: str):
     said: list[str] = []
-    prior = train_sphere(config(tmp_path, kind), store, tmp_path, lambda stage, row: said.append(stage))
+    prior = train_sphere(config(tmp_path, denoiser), store, tmp_path, lambda stage, row: said.append(stage))
     loaded = load_prior(read_card(tmp_path / "prior"))
     assert said == ["autoencoder", "denoiser"]
     z, when = torch.randn(2, 3, 4, 4, 8, generator=torch.Generator().manual_seed(0)), torch.full((2, 3), 0.4)
@@ -101,23 +105,64 @@ def test_a_trained_prior_can_be_loaded_and_is_the_same(store: Path, tmp_path: Pa
     assert loaded.card.state.names == ["t500", "t850", "sp"]
     assert loaded.card.representativeness["sp"] < states.std()
     assert loaded.denoiser.climatology is loaded.climatology
-    assert loaded.card.architecture["denoiser"]["kind"] == kind
+    assert loaded.knows_first == ("first" in denoiser)
+
+
+def test_given_its_first_state_a_prior_knows_how_the_wave_goes_on(store: Path, tmp_path: Path):
+    prior = train_sphere(config(tmp_path, COLUMNS), store, tmp_path, lambda stage, row: None)
+    z, when = encoded(prior, slice(4000, 4003)), torch.full((1, 3), (4000 - 2920) / 1460)
+    (knowing,) = prior.knowing(z[:1], torch.full(z.shape[1:], 1e-4))
+    noisy = 50 * torch.randn(1, 3, 4, 4, 8, generator=torch.Generator().manual_seed(0))
+    ahead, nothing = (p.denoiser(noisy, torch.tensor([50.0]), when)[0] for p in (knowing, prior))
+    assert (ahead - z)[2].norm() < 0.7 * (nothing - z)[2].norm()
+
+
+def test_a_prior_that_has_not_learned_it_knows_no_first_state(store: Path, tmp_path: Path):
+    prior = train_sphere(config(tmp_path), store, tmp_path, lambda stage, row: None)
+    with pytest.raises(ValueError, match="tiny has not learned windows with a known first state"):
+        prior.knowing(torch.zeros(1, 4, 4, 8), torch.ones(4, 4, 8))
+
+
+@pytest.mark.parametrize(
+    ("denoiser", "words"),
+    [
+        ("first: 0.5", "of columns, not of a transformer"),
+        ("fine: 2", "of columns, not of a transformer"),
+        ("kind: columns, first: 2.0", "between 0 and 1, not 2"),
+        ("kind: columns, box: 4", "no attention"),
+    ],
+)
+def test_a_denoiser_that_cannot_be_is_refused(tmp_path: Path, denoiser: str, words: str):
+    with pytest.raises(ValueError, match=words):
+        config(tmp_path, denoiser)
+
+
+def encoded(prior: Prior, times: slice) -> Tensor:
+    data = dataset().isel(time=times)
+    values = np.stack([*data.t.transpose("level", "time", ...).values, data.sp.values], axis=1)
+    return prior.encode(torch.from_numpy(values))
 
 
 def test_the_wave_is_among_the_modes(store: Path, tmp_path: Path):
     prior = train_sphere(config(tmp_path), store, tmp_path, lambda stage, row: None)
-    data = dataset().isel(time=slice(4000, 4003))
-    values = np.stack([*data.t.transpose("level", "time", ...).values, data.sp.values], axis=1)
-    z = prior.encode(torch.from_numpy(values))
+    z = encoded(prior, slice(4000, 4003))
     mean = prior.climatology.mean(torch.full((1, 3), (4000 - 2920) / 1460))
     anomaly = z[None] - mean
     inside = (anomaly.flatten(1).double() @ prior.climatology.modes.T).square().sum()
     assert inside > 0.8 * anomaly.square().sum()
 
 
-@pytest.mark.parametrize("stage", ["data", "autoencoder", "denoiser"])
-def test_an_interrupted_run_goes_on_to_the_same_prior(store: Path, tmp_path: Path, stage: str):
-    settings, once = config(tmp_path), []
+@pytest.mark.parametrize(
+    ("stage", "denoiser"),
+    [
+        ("data", "kind: transformer"),
+        ("autoencoder", "kind: transformer"),
+        ("denoiser", "kind: transformer"),
+        ("denoiser", COLUMNS),
+    ],
+)
+def test_an_interrupted_run_goes_on_to_the_same_prior(store: Path, tmp_path: Path, stage: str, denoiser: str):
+    settings, once = config(tmp_path, denoiser), []
 
     def stop(at: str, step: int) -> None:
         if at == stage and step >= (40 if at == "data" else 4) and not once:
@@ -206,7 +251,7 @@ def test_the_bundled_configuration_is_read():
 
 def test_a_denoiser_of_an_unknown_kind_is_refused(tmp_path: Path):
     with pytest.raises(ValueError, match="kind is transformer or columns, not 'cubes'"):
-        config(tmp_path, "cubes")
+        config(tmp_path, "kind: cubes")
 
 
 def test_a_configuration_of_an_unknown_kind_is_refused(tmp_path: Path):
