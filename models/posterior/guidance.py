@@ -123,10 +123,14 @@ def _unguided(posterior: Posterior, z: Tensor, sigma: float) -> Guided:
 
 @dataclass(frozen=True)
 class MomentMatching:
-    """Krylov iterations; `warm`: begin with the weights of the last level, at one more product a step."""
+    """Krylov iterations; `warm`: begin with the weights of the last level, at one more product a step.
+
+    A member has no more of them once its relative residual is `tolerance` or less.
+    """
 
     iterations: int = 1
     warm: bool = False
+    tolerance: float = 0.0
 
     def __call__(self, posterior: Posterior, z: Tensor, sigma: float, last: Tensor | None = None) -> Guided:
         """As in `Guidance`."""
@@ -142,6 +146,7 @@ class MomentMatching:
             seen.bracket(sigma),
             self.iterations,
             last if self.warm else None,
+            self.tolerance,
         )
         return step.guided(found.correction, found.weights, float(found.residual.max()))
 

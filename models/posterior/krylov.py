@@ -34,6 +34,7 @@ def solve(
     bracket: Bracket,
     iterations: int,
     start: Tensor | None = None,
+    tolerance: float = 0.0,
 ) -> Solution:
     """Solves (J V J^T + R) v = d.
 
@@ -45,20 +46,27 @@ def solve(
         bracket: S, near A.
         iterations: directions besides `start`, each one `pull` and one `push`.
         start: a guess of v, (N, p); costs one more of each.
+        tolerance: a member goes no further once its residual is so small.
     """
     target = bracket.whiten(misfit)
+    size = target.norm(dim=-1).clamp_min(torch.finfo(target.dtype).tiny)
     left, directions, pulled, images = target, [], [], []
+    shares = target.new_zeros(len(target), 0)
+    going = torch.ones(len(target), dtype=torch.bool)
     for k in range(iterations + (start is not None)):
         v = start if k == 0 and start is not None else bracket.unwhiten(left)
         directions.append(v)
         pulled.append(pull(v))
         images.append(bracket.whiten(push(pulled[-1]) + noise(v)))
         share = _least_squares(torch.stack(images, dim=-1), target)
-        left = target - torch.einsum("nk,knp->np", share, torch.stack(images))
-    size = target.norm(dim=-1).clamp_min(torch.finfo(target.dtype).tiny)
+        shares = torch.where(going[:, None], share, torch.nn.functional.pad(shares, (0, 1)))
+        left = target - torch.einsum("nk,knp->np", shares, torch.stack(images))
+        going = left.norm(dim=-1) > tolerance * size
+        if not going.any():
+            break
     return Solution(
-        torch.einsum("nk,knp->np", share, torch.stack(directions)),
-        torch.einsum("nk,knd->nd", share, torch.stack(pulled)),
+        torch.einsum("nk,knp->np", shares, torch.stack(directions)),
+        torch.einsum("nk,knd->nd", shares, torch.stack(pulled)),
         left.norm(dim=-1) / size,
     )
 

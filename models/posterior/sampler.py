@@ -39,8 +39,8 @@ class Preset:
         steps: number of noise levels, one denoiser evaluation each, and `corrections` more.
         sigma_start, sigma_stop: first and last of them.
         stochastic: SDE or ODE.
-        iterations, warm: of the linear solve (`models.posterior.guidance.MomentMatching`); with no iterations
-            the Climatology's bracket takes its place (`GaussianSolve`), `ahead` of the noise level.
+        iterations, warm, tolerance: of the linear solve (`models.posterior.guidance.MomentMatching`); with
+            no iterations the Climatology's bracket replaces it (`GaussianSolve`), `ahead` of the noise level.
         corrections, delta: Langevin steps per level, and their size, between 0 and 1.
         particles: of each member; more than one makes the sampler right where moment matching is not, at so
             many times the cost (`models.posterior.particles`; always the SDE, without corrections).
@@ -58,6 +58,7 @@ class Preset:
     alone: float = 0.0
     ahead: float = 1.0
     delta: float = 0.3
+    tolerance: float = 0.0
 
     def __post_init__(self) -> None:
         """Checks what would otherwise be ignored.
@@ -68,8 +69,8 @@ class Preset:
         """
         if self.iterations and self.ahead != 1:
             raise ValueError("a preset that solves ahead of the noise level has no iterations")
-        if self.warm and not self.iterations:
-            raise ValueError("a preset without iterations has no warm start")
+        if (self.warm or self.tolerance) and not self.iterations:
+            raise ValueError("a preset without iterations has no warm start, and no tolerance")
         if not (0 < self.delta <= 1 and 0 < self.ahead <= 1):
             raise ValueError(f"delta {self.delta:g} and ahead {self.ahead:g} have to be in (0, 1]")
 
@@ -83,7 +84,9 @@ class Preset:
     @property
     def guidance(self) -> Guidance:
         """How observations enter."""
-        return MomentMatching(self.iterations, self.warm) if self.iterations else GaussianSolve(self.ahead)
+        if not self.iterations:
+            return GaussianSolve(self.ahead)
+        return MomentMatching(self.iterations, self.warm, self.tolerance)
 
 
 @dataclass(frozen=True)

@@ -97,6 +97,19 @@ def test_the_last_weights_are_as_good_as_iterations(
     assert warm < 0.5 * cold
 
 
+def test_a_member_goes_on_until_its_residual_is_small_enough_and_no_further(
+    analysis: Analysis, table: pd.DataFrame, noisy: Tensor
+) -> None:
+    posterior = with_wrong_covariance(analysis, table, 3.0)
+    each = [[MomentMatching(k)(posterior, z[None], SIGMA) for k in (1, 2, 3, 4)] for z in noisy]
+    tolerance = 1.001 * (each[0][1].residual or 0.0)
+    guided = MomentMatching(4, tolerance=tolerance)(posterior, noisy, SIGMA)
+    for own, mean in zip(each, guided.mean, strict=True):
+        enough = next(g for g in own if (g.residual or 0.0) <= tolerance)
+        torch.testing.assert_close(mean, enough.mean[0], rtol=1e-4, atol=1e-4)
+    assert (guided.residual or 0.0) <= tolerance
+
+
 def test_the_diagonal_is_only_an_approximation(
     analysis: Analysis, table: pd.DataFrame, noisy: Tensor
 ) -> None:
@@ -138,6 +151,7 @@ def test_ahead_accurate_observations_are_not_overshot_without_bound(
     [
         ("iterations", {"iterations": 1, "ahead": 0.5}),
         ("warm", {"iterations": 0, "warm": True}),
+        ("tolerance", {"iterations": 0, "tolerance": 0.1}),
         ("delta", {"delta": 1.5}),
         ("ahead", {"iterations": 0, "ahead": 0.0}),
     ],
