@@ -5,10 +5,11 @@ With C = U diag(lambda - delta) U^T + delta I, the bracket is
     S = A diag(lambda) A^T + delta J (1 - U U^T) J^T + R,        A = J U, (p, rank).
 
 The modes are pushed through J once (`tangent.py`). Of the middle term, what the small scales that are not
-among the modes add, the diagonal is kept. Then S is diagonal plus low rank, and S^-1 costs O(p rank)
-(Woodbury). In closed form (`mean`, `draw`, `predict`) small scales are thus an error of each observation for
-itself, and only the modes are analysed; in guidance the Krylov solve makes up for the rest. Memory is
-p x rank float32: a million observations of 256 modes take 1 GB.
+among the modes add, blocks are kept, of the observations of a patch (`patches.py`). Turned so that blocks are
+diagonal, S is diagonal plus low rank, and S^-1 costs O(p rank) (Woodbury). In closed form (`mean`, `draw`,
+`predict`) small scales are thus an error that a patch has in common, and only the modes are analysed; in
+guidance the Krylov solve makes up for the rest. Memory is twice p x rank float32, and at most twice p x 256
+for the blocks: a million observations of 256 modes take up to 4 GB.
 """
 
 from collections.abc import Callable, Sequence

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from models.posterior.bracket import ModeBracket
 
-MOST = 1500  # observations of a patch that are turned together
+MOST = 256  # observations of a patch that are turned together
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,27 +29,18 @@ class Patch:
     covariance: Tensor
 
 
-def patches(samples: Tensor, variance: Tensor, where: Tensor, rows: Tensor) -> list[Patch]:
-    """Of observations at `rows`, all of one state, (n,).
-
-    Arguments:
-        samples: of small scales, as observed, (m, n); their correlations are what is used.
-        variance: what small scales add to each, (n,).
-        where: the patch of each, (n,).
-    """
+def together(where: Tensor) -> list[Tensor]:
+    """Positions of observations in the same patch, `MOST` at the most, given the patch of each, (n,)."""
+    counts = torch.unique(where, return_counts=True)[1].tolist()
     order = torch.argsort(where, stable=True)
-    counts = torch.unique_consecutive(where[order], return_counts=True)[1].tolist()
-    return [
-        Patch(rows[own], _scaled(samples[:, own], variance[own]))
-        for group in order.split(counts)
-        for own in group.split(MOST)
-    ]
+    return [own for group in order.split(counts) for own in group.split(MOST)]
 
 
-def _scaled(samples: Tensor, variance: Tensor) -> Tensor:
+def alike(samples: Tensor, variance: Tensor) -> Tensor:
+    """Covariance (n, n) with the correlations of samples (m, n) about nothing, and these variances (n,)."""
     size = samples.square().sum(0).sqrt().clamp_min(torch.finfo(samples.dtype).tiny)
-    like = samples / size * variance.sqrt()
-    return like.T @ like
+    scaled = samples / size * variance.sqrt()
+    return scaled.T @ scaled
 
 
 @dataclass(frozen=True, eq=False)

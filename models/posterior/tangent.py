@@ -18,7 +18,7 @@ from torch import Tensor
 
 from models.observations.operator import ObservationOperator
 from models.posterior.jacobian import Jacobian
-from models.posterior.patches import Patch, patches
+from models.posterior.patches import Patch, alike, together
 from models.prior.climatology import Climatology
 from models.prior.prior import Prior
 
@@ -68,23 +68,28 @@ class Tangent:
     def patches(self, operator: ObservationOperator, climatology: Climatology, rest: Tensor) -> list[Patch]:
         """What lies outside of the modes adds to observations together, in patches of the latents' size.
 
-        Samples of it are turned round the Earth: small scales are much alike along a latitude.
+        Samples of it are turned round the Earth: small scales are much alike along a latitude. In a region
+        they come in again on the other side.
 
         Arguments:
             rest: what it adds to each, as of `seen`.
         """
-        height, breadth = self.latent
-        down, right = (n // own for n, own in zip(operator.shape[-2:], self.latent, strict=True))
-        found = []
+        (height, breadth), (points, columns) = self.latent, operator.shape[-2:]
+        down, right = points // height, columns // breadth
+        found, free = [], torch.ones(len(operator.index), dtype=torch.bool)
         for state, fields in enumerate(self._outside(climatology)):
             rows, at_state = operator.of_state(state)
-            if not len(rows):
+            new = free[rows].nonzero()[:, 0]  # those that see two states are with the first
+            free[rows] = False
+            if not len(new):
                 continue
-            most = at_state.weight.argmax(1, keepdim=True)
-            cell = at_state.index.gather(1, most)[:, 0] % (down * height * right * breadth)
-            where = cell // (right * breadth) // down * breadth + cell % (right * breadth) // right
-            turned = [at_state(fields.roll(right * k, -1)[:, None]) for k in range(breadth)]
-            found += patches(torch.cat(turned), rest[rows], where, rows)
+            rows, index, weight = rows[new], at_state.index[new], at_state.weight[new]
+            cell = index.gather(1, weight.argmax(1, keepdim=True))[:, 0] % (points * columns)
+            where = cell // columns // down * columns + cell % columns // right
+            turned = torch.cat([fields.roll(right * k, -1) for k in range(breadth)])[:, None]
+            for own in together(where):
+                part = ObservationOperator(at_state.shape, index[own], weight[own])
+                found.append(Patch(rows[own], alike(part(turned), rest[rows[own]])))
         return found
 
     def _outside(self, climatology: Climatology) -> Iterator[Tensor]:

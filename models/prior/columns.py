@@ -112,7 +112,7 @@ class ColumnNetwork(nn.Module):
 
         Arguments:
             first: what is known of the first state, (N, K + 1, h, w) or (K + 1, h, w); see
-                `models.prior.known.KnownClimatology.hint`.
+                `models.prior.known.KnownClimatology.told`.
         """
         told = [waves(log_sigma), waves(step.log().expand(len(x))), season]
         condition = F.silu(self.embed(torch.cat(told, dim=-1)))

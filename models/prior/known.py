@@ -8,7 +8,9 @@ lies outside of them white with variance delta,
     E[a | k]   = M U_0^T (E + delta)^-1 (k - m_0).
 
 M has eigenvectors Q; so what is known of windows given k is again a Climatology, with other modes U Q,
-smaller variances and another mean, and all that works with one works with this one.
+smaller variances and another mean, and all that works with one works with this one. Outside of the modes
+nothing is taken from k, not even for the first state itself: a floor of variance delta stays there, and only
+a network, which is told k, can know better.
 """
 
 from copy import copy

@@ -66,7 +66,7 @@ class Prior:
     @property
     def knows_first(self) -> bool:
         """Whether it has learned windows of which the first state is known (`knowing`)."""
-        return bool(self.card.architecture["denoiser"].get("first"))
+        return bool(self.card.architecture.get("denoiser", {}).get("first"))
 
     def knowing(self, states: Tensor, error: Tensor) -> list["Prior"]:
         """For each of some states, latents (N, K, h, w), the prior of windows of which it is the first.

@@ -74,6 +74,8 @@ def train(
         state = torch.load(path, map_location="cpu", weights_only=True)
         module.load_state_dict(state["module"])
         average.load_state_dict(state["average"])
+        if len(optimisers) != len(state["optimisers"]):
+            raise ValueError(f"{path}: from a run with other optimisers (muon): give another --out")
         for optimiser, kept in zip(optimisers, state["optimisers"], strict=True):
             optimiser.load_state_dict(kept)
         for schedule, kept in zip(schedules, state["schedules"], strict=True):

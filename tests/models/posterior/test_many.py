@@ -82,6 +82,15 @@ def test_small_scales_taken_together_save_iterations() -> None:
     assert 0 < left[0] < 0.5 * left[1]
 
 
+def test_an_observation_between_two_states_is_in_one_patch(analysis: Analysis, table: pd.DataFrame) -> None:
+    between = table.assign(time=table["time"].where(table.index % 3 > 0, TIMES[0] + pd.Timedelta(hours=9)))
+    value = torch.zeros(len(table), dtype=torch.float64)
+    many = by_action(analysis.prior, analysis.operator(between), analysis.mean, value, value + 1)
+    assert torch.cat([patch.rows for patch in many.small]).sort().values.tolist() == list(range(len(table)))
+    for patch in many.small:
+        torch.testing.assert_close(patch.covariance.diagonal(), many.rest[patch.rows])
+
+
 def test_optimal_interpolation_is_near_and_errs_on_the_safe_side(
     dense: LinearObservations, many: ManyObservations
 ) -> None:

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from models.posterior.bracket import ModeBracket
-from models.posterior.patches import MOST, Patch, Turn, TurnedBracket, patches
+from models.posterior.patches import MOST, Patch, Turn, TurnedBracket, alike, together
 
 P, RANK = 40, 7
 
@@ -21,8 +21,9 @@ def parts() -> tuple[torch.Tensor, torch.Tensor, list[Patch], torch.Tensor]:
     """Error variances, what small scales add to each, their patches, and the same as a matrix."""
     samples, rest = normal(200, P - ALONE, seed=0), torch.rand(P, generator=torch.Generator().manual_seed(1))
     samples += normal(200, 1, seed=2)
-    rows = torch.arange(P - ALONE)
-    there = patches(samples, rest[rows].double(), WHERE[rows], rows)
+    there = [
+        Patch(rows, alike(samples[:, rows], rest[rows].double())) for rows in together(WHERE[: P - ALONE])
+    ]
     whole = rest.double().diag()
     for patch in there:
         whole[patch.rows[:, None], patch.rows] = patch.covariance
@@ -38,9 +39,7 @@ def test_patches_hold_every_row_once_and_its_variance() -> None:
 
 
 def test_a_patch_of_very_many_is_cut() -> None:
-    count = MOST + 10
-    there = patches(torch.ones(1, count), torch.ones(count), torch.zeros(count), torch.arange(count))
-    assert [len(p.rows) for p in there] == [MOST, 10]
+    assert [len(rows) for rows in together(torch.zeros(MOST + 10))] == [MOST, 10]
 
 
 @pytest.mark.parametrize("floor", [0.0, 0.3])
