@@ -12,6 +12,7 @@ no digits left for the modes that they say less of. A itself may be kept in floa
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import torch
@@ -95,10 +96,13 @@ class ModeBracket:
         every = torch.arange(len(self.scale)).split(ROWS)
         return self.scale**-2 - torch.cat([self.explained(rows).square().sum(1) for rows in every])
 
+    @cached_property
+    def _weight(self) -> Tensor:
+        return self.mix * (self.growth / (1 + self.growth)).sqrt()
+
     def explained(self, rows: Tensor) -> Tensor:
         """These rows (n,) of E, (n, k), with S^-1 = D^-1 - E E^T."""
-        weight = self.mix * (self.growth / (1 + self.growth)).sqrt()
-        return self.along[rows].double() @ weight / self.scale[rows, None] ** 2
+        return self.along[rows].double() @ self._weight / self.scale[rows, None] ** 2
 
     def _shrink(self, x: Tensor) -> Tensor:
         """(I + B B^T)^-1/2 x."""

@@ -64,8 +64,12 @@ class Climatology(nn.Module):
 
     def with_floor(self, floor: float) -> Self:
         """The same, with the same modes in memory, but for the variance outside of them."""
+        return self._with(floor=torch.tensor(floor))
+
+    def _with(self, **parts: Tensor) -> Self:
+        """The same with other parts; all else is shared."""
         other = copy(self)
-        other._buffers = {**self._buffers, "floor": torch.tensor(floor)}
+        other._buffers = {**self._buffers, **parts}
         return other
 
     def mean(self, year_fraction: Tensor) -> Tensor:

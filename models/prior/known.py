@@ -13,7 +13,6 @@ nothing is taken from k, not even for the first state itself: a floor of varianc
 a network, which is told k, can know better.
 """
 
-from copy import copy
 from typing import Self
 
 import torch
@@ -58,9 +57,7 @@ class KnownClimatology(SpaceTimeClimatology):
 
     def at(self, state: Tensor) -> Self:
         """With that first state, (K, h, w), or one for each window, (N, K, h, w); all else is shared."""
-        other = copy(self)
-        other._buffers = {**self._buffers, "state": state}
-        return other
+        return self._with(state=state)
 
     def mean(self, year_fraction: Tensor) -> Tensor:
         """Given the first state; as of any `Climatology`."""
