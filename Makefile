@@ -21,8 +21,8 @@ demo: $(SETUP) ## start the service, analyse an example batch, print the certifi
 serve: $(SETUP) ## run the service: API, worker and beat in one process tree
 	$(BIN)/serein up
 
-test: $(SETUP) ## run the whole test suite
-	$(BIN)/python -m pytest
+test: $(SETUP) ## run the whole test suite, in two processes
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 check: $(CHECK_TOOLS) ## lint, format check, types, layering
 	$(BIN)/ruff check .
