@@ -20,6 +20,7 @@ from einops import rearrange
 from torch import Tensor, nn
 
 from models.prior.climatology import Climatology, seasonal
+from models.prior.gain import Gain
 
 
 class Attention(nn.Module):
@@ -101,12 +102,17 @@ class SpaceTimeTransformer(nn.Module):
 
 
 class Denoiser(nn.Module):
-    """D(z, sigma): windows with noise -> the expectation of the window without."""
+    """D(z, sigma): windows with noise -> the expectation of the window without.
 
-    def __init__(self, climatology: Climatology, network: nn.Module) -> None:
+    Arguments:
+        gain: of what lies outside of the Climatology's modes of space, if it has been measured.
+    """
+
+    def __init__(self, climatology: Climatology, network: nn.Module, gain: Gain | None = None) -> None:
         super().__init__()
         self.climatology = climatology
         self.network = network
+        self.gain = gain
 
     def forward(self, z: Tensor, sigma: Tensor, year_fraction: Tensor) -> Tensor:
         """E[z_0 | z].
@@ -125,7 +131,8 @@ class Denoiser(nn.Module):
         told = climate.told(year_fraction)
         correction = self.network(torch.cat([white, smooth], dim=2), sigma.log(), season, *told)
         gaussian = climate.apply(lambda c: c.sqrt(), smooth)
-        return mean + gaussian + climate.apply(lambda c: (s2 * c / (c + s2)).sqrt(), correction)
+        departure = gaussian + climate.apply(lambda c: (s2 * c / (c + s2)).sqrt(), correction)
+        return mean + (self.gain(departure, sigma, climate.directions) if self.gain else departure)
 
 
 def relative_loss(error: Tensor, sigma: Tensor, climatology: Climatology) -> Tensor:

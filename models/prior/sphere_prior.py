@@ -9,6 +9,7 @@ from models.prior.card import PriorCard
 from models.prior.climatology import Climatology
 from models.prior.columns import ColumnNetwork
 from models.prior.denoiser import Denoiser
+from models.prior.gain import Gain
 from models.prior.lagged import LaggedCovariance
 from models.prior.sphere import SphereAutoencoder
 from models.prior.trajectory import TrajectoryTransformer
@@ -82,4 +83,11 @@ def assemble(card: PriorCard, weights: dict[str, Tensor]) -> tuple[SphereAutoenc
     step, floors = card.state.step_hours, card.architecture["denoiser"].get("floor", {})
     climatology = lagged_of(card, weights).climatology(card.window, step)
     trained_with = climatology.with_floor(floors[str(step)]) if floors else climatology
-    return autoencoder, Denoiser(trained_with, AtStep(network, step)).eval(), climatology
+    denoiser = Denoiser(trained_with, AtStep(network, step), gain_of(weights, step))
+    return autoencoder, denoiser.eval(), climatology
+
+
+def gain_of(weights: dict[str, Tensor], step: int) -> Gain | None:
+    """From the tensors called `gain.*`, if there are any."""
+    name = f"gain.{step}.factors"
+    return Gain(weights["gain.sigmas"], weights[name]) if name in weights else None

@@ -23,6 +23,7 @@ from models.state.grid import Grid
 from models.state.spec import StateSpec
 from models.training.accelerator import Machine
 from models.training.config import SphereConfig
+from models.training.gains import fit_gains
 from models.training.run import Report, Tick, described
 from models.training.same_run import same_run
 from models.training.source import STATIC, Source
@@ -76,7 +77,8 @@ def train_sphere(
     lagged = machine.processes.first_then_others(lambda: _lagged(config, latents, found, folder))
     card = _with_lags(card, lagged)
     train_denoiser(config, network, lagged, latents, found, folder, report, tick, machine)
-    weights = {name: value.cpu() for name, value in _tensors(autoencoder, network, lagged).items()}
+    tensors = _tensors(autoencoder, network, lagged) | fit_gains(config, network, lagged, latents, found)
+    weights = {name: value.cpu() for name, value in tensors.items()}
     test = _in_si(residual(autoencoder, found, found.of_years(config.years["test"])), card)
     card = dataclasses.replace(card, scores={"reconstruction": test})
     if machine.processes.first:
@@ -167,5 +169,5 @@ def _tensors(
 
 def _half(name: str, value: Tensor) -> Tensor:
     """Large matrices in half precision, where that is harmless."""
-    exact = name in ("climatology.lagged", "autoencoder.climate")
+    exact = name in ("climatology.lagged", "autoencoder.climate") or name.startswith("gain.")
     return value.float() if exact or value.numel() < HALF_FROM else value.half()

@@ -19,7 +19,7 @@ from models.training.first_states import KNOWN, first_states
 from models.training.loop import train
 from models.training.processes import Share
 from models.training.run import Report, Tick
-from models.training.trajectories import Trajectories, spread
+from models.training.trajectories import Trajectories, spread, window_starts
 
 
 class Batch(NamedTuple):
@@ -63,7 +63,7 @@ def train_denoiser(
     knowing = {step: first_states(climatologies[step]) if settings.first else [] for step in config.steps}
     low, high = (math.log(s) for s in settings.sigma)
     starts = {
-        (name, step): _starts(found.of_years(years), (config.window - 1) * step // config.step_hours)
+        (name, step): window_starts(found.of_years(years), (config.window - 1) * step // config.step_hours)
         for name, years in config.years.items()
         for step in config.steps
     }
@@ -140,9 +140,3 @@ def denoising_losses(network: TrajectoryNetwork, batch: Batch, climatology: Clim
     at_step = Reduced(AtStep(network, batch.step))
     denoised = Denoiser(climatology, at_step)(noisy, batch.sigma, batch.when)
     return relative_loss(denoised - batch.clean, batch.sigma, climatology)
-
-
-def _starts(rows: Tensor, length: int) -> Tensor:
-    """Positions from which `length` more steps stay among the rows, which ascend."""
-    inside = torch.isin(rows + length, rows)
-    return rows[inside]

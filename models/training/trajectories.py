@@ -265,3 +265,8 @@ def at_a_time(shape: tuple[int, ...]) -> int:
 def spread(rows: Tensor, most: int) -> Tensor:
     """At most so many of the rows, evenly spread."""
     return rows[torch.linspace(0, len(rows) - 1, min(most, len(rows))).long()]
+
+
+def window_starts(rows: Tensor, length: int) -> Tensor:
+    """Positions from which `length` more steps stay among the rows, which ascend."""
+    return rows[torch.isin(rows + length, rows)]

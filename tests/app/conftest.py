@@ -104,7 +104,8 @@ def prior(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> PriorCard:
 def services(tmp_path: Path, prior: PriorCard, monkeypatch: pytest.MonkeyPatch) -> Iterator[Services]:
     """The connections of a service that listens at SEREIN_URL; nobody works on its jobs."""
     app = create_app(Settings(home=tmp_path / "home", poll_seconds=0.05))
-    server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="warning", log_config=None))  # configuring closes all handlers
+    quiet = uvicorn.Config(app, port=0, log_level="warning", log_config=None)  # others' handlers stay open
+    server = uvicorn.Server(quiet)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
     while not server.started:
