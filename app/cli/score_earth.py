@@ -16,7 +16,9 @@ def earth(
     networks: Annotated[
         str, typer.Option(help="Of sondes, surface, swath, all.")
     ] = "sondes,surface,swath,all",
-    modes: Annotated[str, typer.Option(help="Of cold, cycled, forecast.")] = "cold,cycled,forecast",
+    modes: Annotated[
+        str, typer.Option(help="Of cold, cycled, forecast, smoother.")
+    ] = "cold,cycled,forecast,smoother",
     windows: Annotated[int | None, typer.Option(min=1, help="Cold ones: 4 if not given.")] = None,
     days: Annotated[int | None, typer.Option(min=1, help="Cycled: 30 if not given, 5 without a run.")] = None,
     spin_up: Annotated[int | None, typer.Option(min=0, help="Of them, not counted: a third.")] = None,
@@ -32,7 +34,8 @@ def earth(
 ) -> None:
     """The prior `earth-t21` beside optimal interpolation and LETKFs, where the truth is known everywhere.
 
-    Cold: one window of 24 hours. Cycled: windows in a row. Forecast: five days from the last. LETKFs need the
+    Cold: one window of 24 hours. Cycled: windows in a row. Forecast: five days from the last.
+    Smoother: back through them, each given what came after. LETKFs need the
     extra `simulate`; some hours on two cores with all networks, minutes of them the LETKFs'.
 
     Example: serein simulate earth --years 2 --seed 1001 --out truth.zarr

@@ -2,7 +2,8 @@
 
 *Cold*: one window of 24 hours, nothing known before; beside the climatology, optimal interpolation and an
 LETKF that saw the same reports. *Cycled*: windows in a row, past reports only; beside LETKFs that go on all
-the while, with the truth's own model and with another one. *Forecast*: from the last of these analyses.
+the while, with the truth's own model and with another one. *Forecast* and *smoother* go on from there
+(`earth_after.py`).
 """
 
 import time
@@ -15,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from torch import Tensor
 
+from app.scoreboard.earth_after import LEADS, Following, forecasts, reanalysis
 from app.scoreboard.report import Criterion, at_most, report, within
+from app.scoreboard.tally import Tally
 from models.cycling import Windows
 from models.posterior.sampler import Preset
 from models.prior.card import load_card
@@ -25,19 +27,18 @@ from models.prior.prior import load_prior
 from models.simulation.letkf import Tuning
 from models.simulation.truth import Reported, Truth
 from models.state.spec import StateSpec
-from models.verification.field_scores import FieldScores, summary
 
 if TYPE_CHECKING:
     from app.scoreboard.earth_peers import Peer
 
-MODES = ("cold", "cycled", "forecast")
+MODES = ("cold", "cycled", "forecast", "smoother")
+IN_A_ROW = {"cycled", "forecast", "smoother"}  # those that need windows in a row
 SHOWN = ("u510", "t510", "sp", "z500")  # channels that criteria are about; all are in the detail
-LEADS = 5  # days
-AHEAD = 1_000_000  # seeds of forecasts begin here: noise is not that of the analyses
 SKILFUL = 3  # days for which a forecast is to be better than the climatology
 AGAINST = {  # per mode: whom we are compared with, in what, and the ratio that is wanted
     "cold": [("oi", "crps", 0.6), ("letkf", "rmse", 0.7)],
     "cycled": [("letkf", "rmse", 1.15), ("letkf, another model", "rmse", 1.0), ("cold", "rmse", 1.0)],
+    "smoother": [("filter", "rmse", 1.0)],
 }
 Say = Callable[[str], None]
 
@@ -80,31 +81,10 @@ def score(options: Options, say: Say = lambda line: None) -> dict[str, Any]:
     for network in options.networks:
         if "cold" in options.modes:
             detail["cold"].append({"network": network, **board.cold(network)})
-        if {"cycled", "forecast"} & set(options.modes):
-            cycled, ahead = board.cycled(network, "forecast" in options.modes)
-            detail["cycled"].append({"network": network, **cycled})
-            detail["forecast"] += [{"network": network, **row} for row in ahead]
+        if IN_A_ROW & set(options.modes):
+            for mode, rows in board.in_a_row(network).items():
+                detail[mode] += [{"network": network, **row} for row in rows]
     return report("earth", _criteria(detail), detail, time.monotonic() - start)
-
-
-@dataclass(eq=False)
-class Tally:
-    """Scores of one method: a case each, and what all of them took."""
-
-    cases: list[FieldScores] = field(default_factory=list)
-    cpu: float = 0.0
-
-    def add(self, make: Callable[[], np.ndarray], truth: np.ndarray, weights: np.ndarray) -> None:
-        """One case: the ensemble is made, (N, C, H, W), and compared."""
-        since = time.process_time()
-        ensemble = make()
-        self.cpu += time.process_time() - since
-        self.cases.append(FieldScores.of(ensemble, truth, weights))
-
-    def row(self, channels: Sequence[str]) -> dict[str, Any]:
-        """Scores per channel, and CPU seconds per analysis."""
-        cpu = round(self.cpu / len(self.cases), 1)
-        return {"cases": len(self.cases), "cpu_seconds": cpu, "channels": summary(self.cases, channels)}
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,90 +109,79 @@ class Board:
     def cold(self, network: str) -> dict[str, Any]:
         """Windows spread over the run, whole days apart, each for itself; verified at their ends."""
         methods: dict[str, Tally] = defaultdict(Tally)
-        last = len(self.truth.times) - self._length
-        a_day = self._length - 1
+        last = len(self.truth.times) - self.length
+        a_day = self.length - 1
         for k, first in enumerate(np.linspace(0, last, self.options.windows, dtype=int) // a_day * a_day):
             self.say(f"{network}: cold, window {k + 1} of {self.options.windows}")
             times, reported, there = self._window(network, int(first))
             self.windows.prepare(times)
             found = {
                 "serein": partial(self._cold, times, reported),
-                "oi": partial(self._interpolated, times, reported),
-                "climatology": partial(self._interpolated, times, [None] * self._length),
+                "oi": partial(self.interpolated, times, reported),
+                "climatology": partial(self.interpolated, times, [None] * self.length),
             }
             for name, peer in self._peers(int(first)).items():
                 found[name] = partial(peer.go, reported)
             for name, make in found.items():
-                methods[name].add(make, there, self._weights)
-        return {name: tally.row(self._state.names) for name, tally in methods.items()}
+                methods[name].add(make, there, self.weights)
+        return {name: tally.row(self.state.names) for name, tally in methods.items()}
 
-    def cycled(self, network: str, ahead: bool) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-        """Windows of a day in a row beside LETKFs; after the last one, if `ahead`, forecasts of all."""
+    def in_a_row(self, network: str) -> dict[str, list[dict[str, Any]]]:
+        """Windows of a day in a row beside LETKFs, and what follows from them; per mode, rows of scores."""
         peers, methods = self._peers(0, another=True), defaultdict[str, Tally](Tally)
         following = Following(self.windows)
         for day in range(self.options.days):
             self.say(f"{network}: cycled, day {day + 1} of {self.options.days}")
-            first = day * (self._length - 1)
+            first = day * (self.length - 1)
             times, reported, there = self._window(network, first)
             new = [None, *reported[1:]] if day else reported
-            found = {name: partial(peer.go, new) for name, peer in peers.items()}
-            found["serein"] = partial(following.go, times, new)
-            found["cold"] = partial(self._cold, times, reported)
-            for name, make in found.items():
+            analyses = {name: partial(peer.go, new) for name, peer in peers.items()}
+            analyses["serein"] = partial(following.go, times, new)
+            if "cycled" in self.options.modes:
+                analyses["cold"] = partial(self._cold, times, reported)
+            for name, make in analyses.items():
                 if day >= self.options.spin_up:
-                    methods[name].add(make, there, self._weights)
+                    methods[name].add(make, there, self.weights)
                 elif name != "cold":
                     make()
-        rows = {name: tally.row(self._state.names) for name, tally in methods.items()}
-        last = self.options.days * (self._length - 1)
-        return rows, self._ahead(last, following, peers.get("letkf")) if ahead else []
-
-    def _ahead(self, last: int, following: "Following", peer: "Peer | None") -> list[dict[str, Any]]:
-        """Forecasts of one to five days from the state at `last`."""
-        rows, state = [], following.end
-        start = self.windows.states(state)
-        nothing = [None] * self._length
-        for day in range(1, LEADS + 1):
-            self.say(f"forecast, day {day} of {LEADS}")
-            first = last + (day - 1) * (self._length - 1)
-            times, there = self.truth.times[first : first + self._length], self._end(first)
-            state = self.windows.with_seed(AHEAD + day).forecast(times, state)[:, -1]
-            ensembles = {
-                "serein": self.windows.states(state),
-                "persistence": start,
-                "climatology": self._interpolated(times, nothing),
-            }
-            if peer:
-                ensembles["jcm from letkf"] = peer.go(nothing)
-            cases = {name: [FieldScores.of(e, there, self._weights)] for name, e in ensembles.items()}
-            rows.append({"lead_days": day} | {n: summary(c, self._state.names) for n, c in cases.items()})
-        return rows
+        found = {"cycled": [{name: tally.row(self.state.names) for name, tally in methods.items()}]}
+        if "smoother" in self.options.modes:
+            counted = self.options.days - self.options.spin_up
+            found["smoother"] = [reanalysis(self, following, counted)]
+        if "forecast" in self.options.modes:
+            found["forecast"] = forecasts(self, following, peers.get("letkf"))
+        return found
 
     @property
-    def _state(self) -> StateSpec:
+    def state(self) -> StateSpec:
+        """Of our prior."""
         return self.windows.prior.card.state
 
     @property
-    def _weights(self) -> np.ndarray:
-        return self._state.grid.area_weights
+    def weights(self) -> np.ndarray:
+        """Of cells, by area."""
+        return self.state.grid.area_weights
 
     @property
-    def _length(self) -> int:
+    def length(self) -> int:
+        """States of a window."""
         return self.windows.prior.card.window
 
     def _window(self, network: str, first: int) -> tuple[pd.DatetimeIndex, list[Reported | None], np.ndarray]:
         """Times, what is reported, and the truth at the end."""
-        positions = range(first, first + self._length)
-        reported = [self.truth.reported(network, self._state, k, self.options.seed) for k in positions]
-        return self.truth.times[first : first + self._length], reported, self._end(first)
+        positions = range(first, first + self.length)
+        reported = [self.truth.reported(network, self.state, k, self.options.seed) for k in positions]
+        return self.truth.times[first : first + self.length], reported, self.end(first)
 
-    def _end(self, first: int) -> np.ndarray:
-        return self.truth.states(first + self._length - 1)[0]
+    def end(self, first: int) -> np.ndarray:
+        """The truth at the end of the window that begins at position `first`, (C, H, W)."""
+        return self.truth.states(first + self.length - 1)[0]
 
     def _cold(self, times: pd.DatetimeIndex, reported: Sequence[Reported | None]) -> np.ndarray:
         return self.windows.states(self.windows.filtered(times, reported)[:, -1])
 
-    def _interpolated(self, times: pd.DatetimeIndex, reported: Sequence[Reported | None]) -> np.ndarray:
+    def interpolated(self, times: pd.DatetimeIndex, reported: Sequence[Reported | None]) -> np.ndarray:
+        """What optimal interpolation makes of reports: members at the end of the window, (N, C, H, W)."""
         return self.windows.states(self.windows.interpolated(times, reported)[:, -1])
 
     def _peers(self, first: int, another: bool = False) -> dict[str, "Peer"]:
@@ -231,33 +200,12 @@ class Board:
 def _demand(options: Options, states: int, a_day: int) -> None:
     """Raises ValueError where the truth is too short for what is asked."""
     most = (states - 1) // a_day - (LEADS if "forecast" in options.modes else 0)
-    if {"cycled", "forecast"} & set(options.modes) and options.days > most:
+    if IN_A_ROW & set(options.modes) and options.days > most:
         raise ValueError(f"--days {options.days}: the truth is long enough for {most}")
     if options.spin_up >= options.days:
         raise ValueError(f"--spin-up {options.spin_up}: of {options.days} days none is left to be scored")
-
-
-@dataclass(eq=False)
-class Following:
-    """Our windows in a row; `end`, the last state of the last of them, (N, K, h, w)."""
-
-    windows: Windows
-    _end: Tensor | None = None
-    _days: int = 0
-
-    @property
-    def end(self) -> Tensor:
-        """Raises ValueError before the first window."""
-        if self._end is None:
-            raise ValueError("no window has been analysed yet: --days is 0")
-        return self._end
-
-    def go(self, times: pd.DatetimeIndex, reported: Sequence[Reported | None]) -> np.ndarray:
-        """The next window; the members at its end, (N, C, H, W)."""
-        self._days += 1
-        windows = self.windows.with_seed(self.windows.seed + self._days)
-        self._end = windows.filtered(times, reported, self._end)[:, -1]
-        return self.windows.states(self._end)
+    if "smoother" in options.modes and options.days - options.spin_up < 2:
+        raise ValueError(f"--days {options.days}: a smoother needs two days that are scored, at the least")
 
 
 def _criteria(detail: dict[str, list[dict[str, Any]]]) -> list[Criterion]:

@@ -6,7 +6,9 @@ import pytest
 from typer.testing import CliRunner
 
 from app.cli import app
+from app.scoreboard import earth_after
 from app.scoreboard.earth import SHOWN
+from models.simulation import networks
 
 runner = CliRunner()
 
@@ -26,6 +28,23 @@ def test_the_short_form_compares_with_optimal_interpolation_and_climatology():
     assert row["serein"]["cpu_seconds"] > row["oi"]["cpu_seconds"]
 
 
+def test_windows_in_a_row_go_on_to_a_forecast_and_back_to_a_reanalysis(monkeypatch):
+    monkeypatch.setattr(earth_after, "LEADS", 1)
+    monkeypatch.setattr(networks, "STATIONS", 200)
+    arguments = "--networks surface --modes smoother,forecast --days 2 --spin-up 0 --members 2 --preset fast"
+    result = runner.invoke(app, ["score", "earth", *arguments.split(), "--json"])
+    assert result.exit_code == 0, result.output
+    detail = json.loads(result.stdout)["detail"]
+    (back,), (ahead,), (cycled,) = (detail[mode] for mode in ("smoother", "forecast", "cycled"))
+    assert set(back) == {"network", "serein", "filter"} and set(cycled) == {"network", "serein"}
+    assert back["serein"]["cases"] == back["filter"]["cases"] == 1  # the end of the first day
+    assert cycled["serein"]["cases"] == 2
+    rmse = {name: part["channels"]["u510"]["rmse"] for name, part in back.items() if name != "network"}
+    assert rmse["serein"] != rmse["filter"] and rmse["serein"] < 1.5 * rmse["filter"]
+    assert ahead["lead_days"] == 1 and set(ahead) > {"serein", "persistence", "climatology"}
+    assert ahead["serein"]["z500"]["crps"] < ahead["climatology"]["z500"]["crps"]
+
+
 @pytest.mark.parametrize(
     ("option", "value", "message"),
     [
@@ -33,6 +52,7 @@ def test_the_short_form_compares_with_optimal_interpolation_and_climatology():
         ("--modes", "warm", "no mode warm: there is"),
         ("--days", "9", "--days 9: the truth is long enough for 5"),
         ("--spin-up", "5", "--spin-up 5: of 5 days none is left to be scored"),
+        ("--spin-up", "4", "--days 5: a smoother needs two days that are scored"),
     ],
 )
 def test_what_there_is_none_of_is_an_error(option, value, message):
