@@ -12,7 +12,7 @@ from models.prior.lagged import LaggedCovariance
 from models.prior.sphere_prior import AtStep, TrajectoryNetwork
 from models.training.accelerator import Reduced, normal
 from models.training.config import SphereConfig
-from models.training.trajectories import Trajectories, spread, window_starts
+from models.training.trajectories import Trajectories, spread
 
 LEVELS = 14  # noise levels
 WINDOWS = 72
@@ -33,7 +33,7 @@ def fit_gains(
         climatology = lagged.to(device).climatology(config.window, step)
         denoiser = Denoiser(climatology, Reduced(AtStep(network, step)))
         apart = step // config.step_hours
-        possible = window_starts(found.of_years(config.years["train"]), (config.window - 1) * apart)
+        possible = found.starts(config.years["train"], (config.window - 1) * apart)
         index = spread(possible, WINDOWS)[:, None] + torch.arange(config.window) * apart
         clean = torch.from_numpy(latents[index.numpy()]).float()
         when = found.year_fraction[index]
@@ -53,17 +53,17 @@ def fit_gain(denoiser: Denoiser, clean: Tensor, when: Tensor, sigma: tuple[float
     low, high = (math.log(level) for level in sigma)
     sigmas = torch.linspace(low, high, LEVELS).exp()
     directions = denoiser.climatology.directions.to(clean)
-    factors = []
+    mean, factors = denoiser.climatology.mean(when), []
+    small = outside(clean - mean, directions)
     for k, level in enumerate(sigmas.tolist()):
         explained = varies = torch.zeros(clean.shape[2], dtype=torch.float64)
         for rows in torch.arange(len(clean)).split(AT_ONCE):
             own, date = clean[rows], when[rows]
             noise = normal(own, [len(clean) * k + row for row in rows.tolist()])
-            mean = denoiser.climatology.mean(date)
             with torch.no_grad():
-                made = denoiser(own + level * noise, own.new_full((len(own),), level), date) - mean
-            d = outside(made, directions)
-            explained = explained + (outside(own - mean, directions) * d).sum((0, 1, 3, 4)).double().cpu()
+                made = denoiser(own + level * noise, own.new_full((len(own),), level), date)
+            d = outside(made - mean[rows], directions)
+            explained = explained + (small[rows] * d).sum((0, 1, 3, 4)).double().cpu()
             varies = varies + d.square().sum((0, 1, 3, 4)).double().cpu()
         factors.append(explained / varies)
     return Gain(sigmas, torch.stack(factors).float())

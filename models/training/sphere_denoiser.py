@@ -19,7 +19,7 @@ from models.training.first_states import KNOWN, first_states
 from models.training.loop import train
 from models.training.processes import Share
 from models.training.run import Report, Tick
-from models.training.trajectories import Trajectories, spread, window_starts
+from models.training.trajectories import Trajectories, spread
 
 
 class Batch(NamedTuple):
@@ -63,7 +63,7 @@ def train_denoiser(
     knowing = {step: first_states(climatologies[step]) if settings.first else [] for step in config.steps}
     low, high = (math.log(s) for s in settings.sigma)
     starts = {
-        (name, step): window_starts(found.of_years(years), (config.window - 1) * step // config.step_hours)
+        (name, step): found.starts(years, (config.window - 1) * step // config.step_hours)
         for name, years in config.years.items()
         for step in config.steps
     }

@@ -81,6 +81,11 @@ class Trajectories:
         """Positions of the states in these years."""
         return torch.from_numpy(np.flatnonzero(np.isin(self.times.year, years)))
 
+    def starts(self, years: list[int], length: int) -> Tensor:
+        """Positions of these years' states from which `length` more stay among them."""
+        rows = self.of_years(years)
+        return rows[torch.isin(rows + length, rows)]
+
 
 @dataclass(frozen=True, eq=False)
 class Reader:
@@ -265,8 +270,3 @@ def at_a_time(shape: tuple[int, ...]) -> int:
 def spread(rows: Tensor, most: int) -> Tensor:
     """At most so many of the rows, evenly spread."""
     return rows[torch.linspace(0, len(rows) - 1, min(most, len(rows))).long()]
-
-
-def window_starts(rows: Tensor, length: int) -> Tensor:
-    """Positions from which `length` more steps stay among the rows, which ascend."""
-    return rows[torch.isin(rows + length, rows)]
