@@ -4,9 +4,11 @@ DPM-Solver++(2M) (Lu et al. 2022) for z_sigma = z + sigma n. With h = log(sigma 
 estimates D at this and D_ at the last level (h_ apart), the extrapolated E = D + h / (2 h_) (D - D_) gives
 
     ODE:  z' = e^-h z + (1 - e^-h) E
-    SDE:  z' = e^-2h z + (1 - e^-2h) E + sigma' (1 - e^-2h)^1/2 n.
+    SDE:  z' = e^-2h z + (1 - e^-2h) E + s sigma' (1 - e^-2h)^1/2 n.
 
 The ODE needs fewest levels; the SDE forgets early errors, which matters where the posterior is not Gaussian.
+Its noise is a little too loud, s > 1, for a network that takes away more of it than there is (S_noise of
+Karras et al. 2022), as those do that have not learned enough: their members are too much alike.
 At every level but the last, `corrections` steps at the same sigma may follow the arrival there,
 
     z <- z + delta (D - z) + (2 delta - delta^2)^1/2 sigma n,
@@ -39,6 +41,7 @@ class Preset:
         steps: number of noise levels, one denoiser evaluation each, and `corrections` more.
         sigma_start, sigma_stop: first and last of them.
         stochastic: SDE or ODE.
+        loudness: s, of the noise of the SDE.
         iterations, warm, tolerance: of the linear solve (`models.posterior.guidance.MomentMatching`); with
             no iterations the Climatology's bracket replaces it (`GaussianSolve`), `ahead` of the noise level.
         corrections, delta: Langevin steps per level, and their size, between 0 and 1.
@@ -59,18 +62,21 @@ class Preset:
     ahead: float = 1.0
     delta: float = 0.3
     tolerance: float = 0.0
+    loudness: float = 1.0
 
     def __post_init__(self) -> None:
         """Checks what would otherwise be ignored.
 
         Raises:
-            ValueError: settings exclude each other: a solve with iterations is always at the noise level, and
-                one without begins nowhere.
+            ValueError: settings exclude each other: a solve with iterations is always at the noise level,
+                one without begins nowhere, and only the SDE has noise that could be louder.
         """
         if self.iterations and self.ahead != 1:
             raise ValueError("a preset that solves ahead of the noise level has no iterations")
         if (self.warm or self.tolerance) and not self.iterations:
             raise ValueError("a preset without iterations has no warm start, and no tolerance")
+        if self.loudness != 1 and (not self.stochastic or self.particles > 1):
+            raise ValueError("loudness is of the noise of the SDE, without particles")
         if not (0 < self.delta <= 1 and 0 < self.ahead <= 1):
             raise ValueError(f"delta {self.delta:g} and ahead {self.ahead:g} have to be in (0, 1]")
 
@@ -158,7 +164,8 @@ def sample(
             keep = math.exp(-2 * h if preset.stochastic else -h)
             z = keep * z + (1 - keep) * ahead
             if preset.stochastic:
-                z = z + levels[i + 1] * math.sqrt(1 - keep) * noise.states(i + 1, shape)
+                loud = preset.loudness * levels[i + 1] * math.sqrt(1 - keep)
+                z = z + loud * noise.states(i + 1, shape)
             last = (guided.mean, h)
         told(i, guided)
     return z

@@ -16,6 +16,7 @@ class Machine:
 
     Attributes:
         device: of networks, such as "cuda"; there in bfloat16.
+        bfloat16: so on a CPU as well, which pays where it has instructions for it.
         accumulate: parts in which each process takes its share of a batch, one after another.
         compile: whether blocks of networks are compiled; costs minutes at first.
         recompute: whether activations of blocks are computed again on the way back, not kept.
@@ -23,6 +24,7 @@ class Machine:
     """
 
     device: str = "cpu"
+    bfloat16: bool = False
     accumulate: int = 1
     compile: bool = False
     recompute: bool = False
@@ -55,21 +57,23 @@ class Machine:
 
 
 class Reduced(nn.Module):
-    """A network evaluated in bfloat16 where there is an accelerator; what comes in and out is float32."""
+    """A network evaluated in bfloat16 where `reduced` says so; what comes in and out is float32."""
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: nn.Module, on_cpu: bool = False) -> None:
         super().__init__()
         self.network = network
+        self.on_cpu = on_cpu
 
     def forward(self, x: Tensor, log_sigma: Tensor, season: Tensor, *first: Tensor) -> Tensor:
         """As of the network."""
-        with reduced(x.device):
+        with reduced(x.device, self.on_cpu):
             return self.network(x, log_sigma, season, *first).float()
 
 
-def reduced(device: torch.device) -> AbstractContextManager[None]:
-    """A context in which matrices are multiplied in bfloat16 on an accelerator."""
-    return torch.autocast("cuda", torch.bfloat16) if device.type == "cuda" else nullcontext()
+def reduced(device: torch.device, on_cpu: bool = False) -> AbstractContextManager[None]:
+    """A context in which matrices are multiplied in bfloat16 on an accelerator, and on a CPU if asked to."""
+    wanted = device.type == "cuda" or (on_cpu and device.type == "cpu")
+    return torch.autocast(device.type, torch.bfloat16) if wanted else nullcontext()
 
 
 def seeds(count: int, generator: torch.Generator) -> Tensor:

@@ -46,7 +46,8 @@ def train_autoencoder(
 
     def loss_of(module: nn.Module, batch: tuple[Tensor, list[int]]) -> Tensor:
         x, noise = batch
-        return squares_lost(cast(SphereAutoencoder, module), x.to(device), noise, settings.noise, weight)
+        own = cast(SphereAutoencoder, module)
+        return squares_lost(own, x.to(device), noise, settings.noise, weight, machine.bfloat16)
 
     def validate(module: nn.Module) -> dict[str, float]:
         lost = _lost(cast(SphereAutoencoder, module), found, held_out, weight)
@@ -70,10 +71,15 @@ def train_autoencoder(
 
 
 def squares_lost(
-    autoencoder: SphereAutoencoder, x: Tensor, seeds: list[int], noise: float, weight: Tensor
+    autoencoder: SphereAutoencoder,
+    x: Tensor,
+    seeds: list[int],
+    noise: float,
+    weight: Tensor,
+    bfloat16: bool = False,
 ) -> Tensor:
     """Mean square error of states (n, C, H, W) decoded from latents with noise of this size, by area, ()."""
-    with reduced(x.device):
+    with reduced(x.device, bfloat16):
         z = autoencoder.encode(x).float()
         error = autoencoder.decode(z + noise * normal(z, seeds)).float() - x
     return (error.square() * weight).mean()

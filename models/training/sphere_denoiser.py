@@ -93,7 +93,7 @@ def train_denoiser(
     def losses(module: nn.Module, batch: Batch) -> Tensor:
         network = cast(TrajectoryNetwork, module)
         own = climatologies[batch.step] if batch.known < 0 else knowing[batch.step][batch.known]
-        return denoising_losses(network, batch.to(device), own)
+        return denoising_losses(network, batch.to(device), own, machine.bfloat16)
 
     def validate(module: nn.Module) -> dict[str, float]:
         generator, step = torch.Generator().manual_seed(1), config.steps[0]
@@ -130,13 +130,15 @@ def train_denoiser(
     network.eval().requires_grad_(False)
 
 
-def denoising_losses(network: TrajectoryNetwork, batch: Batch, climatology: Climatology) -> Tensor:
-    """See `models.prior.denoiser.relative_loss`, (n,)."""
+def denoising_losses(
+    network: TrajectoryNetwork, batch: Batch, climatology: Climatology, bfloat16: bool = False
+) -> Tensor:
+    """See `models.prior.denoiser.relative_loss`, (n,); `bfloat16`: on a CPU too."""
     noisy = batch.clean + batch.sigma[:, None, None, None, None] * normal(batch.clean, batch.seeds)
     if isinstance(climatology, KnownClimatology):
         seen = batch.clean[:, 0]
         error = normal(seen, [seed + 1 for seed in batch.seeds])
         climatology = climatology.at(seen + climatology.error.sqrt() * error)
-    at_step = Reduced(AtStep(network, batch.step))
+    at_step = Reduced(AtStep(network, batch.step), bfloat16)
     denoised = Denoiser(climatology, at_step)(noisy, batch.sigma, batch.when)
     return relative_loss(denoised - batch.clean, batch.sigma, climatology)

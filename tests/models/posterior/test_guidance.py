@@ -154,8 +154,10 @@ def test_ahead_accurate_observations_are_not_overshot_without_bound(
         ("tolerance", {"iterations": 0, "tolerance": 0.1}),
         ("delta", {"delta": 1.5}),
         ("ahead", {"iterations": 0, "ahead": 0.0}),
+        ("loudness", {"stochastic": False, "loudness": 1.1}),
+        ("loudness", {"particles": 4, "loudness": 1.1}),
     ],
 )
 def test_settings_that_exclude_each_other_are_refused(wrong: str, settings: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=wrong):
-        Preset(8, 1.0, 0.1, True, **settings)
+        Preset(8, 1.0, 0.1, **{"stochastic": True, **settings})

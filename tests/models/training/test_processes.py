@@ -62,6 +62,15 @@ def test_a_batch_in_parts_and_activations_computed_again_teach_the_same(
     assert losses(tmp_path / "run") == pytest.approx(losses(alone / "run"), rel=1e-4)
 
 
+def test_bfloat16_teaches_almost_the_same(alone: Path, tmp_path: Path):
+    machine = Machine(bfloat16=True)
+    train_sphere(
+        config(tmp_path), alone / "data.zarr", tmp_path / "run", lambda stage, row: None, machine=machine
+    )
+    assert losses(tmp_path / "run") == pytest.approx(losses(alone / "run"), rel=0.02)
+    assert losses(tmp_path / "run") != losses(alone / "run")
+
+
 def test_shares_make_up_the_batch_and_their_noise_is_that_of_the_batch():
     machines = [Machine(accumulate=2, processes=Processes(rank, 3)) for rank in range(3)]
     rows, seeds = torch.arange(12), [7 * k for k in range(12)]
