@@ -1,9 +1,8 @@
-"""One analysis, from an observation table to members, receipts and a certificate.
+"""One analysis, from an observation table to members of the posterior; `verify.py` judges them.
 
     prepare    what each observation is worth: quality control against the climatology, the withheld split,
                superobservations
     sample     members of the posterior
-    verify     what became of each observation, and the certificate
 
 Each function depends only on its arguments, so that they may run at different times on different machines.
 """
@@ -11,14 +10,13 @@ Each function depends only on its arguments, so that they may run at different t
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from models.observations.flags import Flag, usable
+from models.observations.flags import usable
 from models.observations.operator import ObservationOperator
 from models.observations.quality.buddy import buddy
 from models.observations.quality.domain import analysis_index, domain, known_channels
@@ -32,14 +30,11 @@ from models.posterior.gaussian import GaussianObservations, LinearObservations
 from models.posterior.linearise import dense, linearise
 from models.posterior.noise import CounterNoise
 from models.posterior.posterior import Posterior
-from models.posterior.robust import LIKELIHOODS, VarQC, believed
+from models.posterior.robust import LIKELIHOODS, believed
 from models.posterior.sampler import Preset, Progress
 from models.posterior.sampler import sample as draw
 from models.prior.prior import Prior
 from models.state.time import padded, year_fraction
-from models.verification.baselines import Baseline, nearest_station
-from models.verification.certificate import certificate
-from models.verification.consistency import consistency
 
 Array = NDArray[np.float64]
 
@@ -209,104 +204,3 @@ def season(analysis: Analysis) -> NDArray[np.float32]:
     """The state that the climatological mean decodes to at each time, SI units, (T, C, H, W)."""
     with torch.no_grad():
         return analysis.prior.decode(analysis.mean[-len(analysis.times) :]).numpy()
-
-
-def verify(
-    analysis: Analysis, rows: pd.DataFrame, superobs: pd.DataFrame, members: NDArray[np.float32], seed: int
-) -> tuple[dict[str, Any], pd.DataFrame]:
-    """The certificate and the receipts.
-
-    Arguments:
-        rows, superobs: what `prepare` returned.
-        members: SI units, (M, T, C, H, W).
-        seed: of the bootstrap and of ties in rank histograms.
-    """
-    comparable = rows[analysis.comparable(rows)]
-    predicted = _at(analysis, comparable, members)
-    linear, assimilated = analysis.linear(superobs), _at(analysis, superobs, members)
-    receipts = _receipts(analysis, rows, comparable, predicted)
-    kept = (usable(comparable) & (comparable["use"] == "withheld")).to_numpy()
-    if len(members) < 2:
-        result = {"members": 1, "withheld": int(kept.sum()), "withheld_stations": 0, "channels": {}}
-        note = "An ensemble of one cannot be verified."
-        return {**result, "assimilated": len(superobs), "notes": [note]}, receipts
-    withheld = comparable[kept]
-    result = certificate(
-        withheld,
-        predicted[:, kept],
-        _baselines(analysis, rows, withheld, linear),
-        np.random.default_rng(seed),
-        superobs,
-        assimilated,
-    )
-    state = analysis.prior.card.state
-    result["consistency"] = consistency(members, state.names, state.grid)
-    return result, receipts
-
-
-def _at(analysis: Analysis, frame: pd.DataFrame, members: NDArray[np.float32]) -> Array:
-    """Members at the rows of `frame`, (M, n)."""
-    operator = ObservationOperator.build(frame, analysis.prior.card.state, analysis.times)
-    return operator(torch.from_numpy(members).double()).numpy()
-
-
-def _baselines(
-    analysis: Analysis, rows: pd.DataFrame, withheld: pd.DataFrame, linear: GaussianObservations
-) -> dict[str, Baseline]:
-    there = analysis.dense(withheld)
-    mean, std = linear.predict(there.background, there.rows)
-    sources = rows[(usable(rows) & (rows["use"] == "active")).to_numpy()]
-    value, _ = nearest_station(
-        withheld["latitude"],
-        withheld["longitude"],
-        _group(analysis, withheld),
-        sources["latitude"],
-        sources["longitude"],
-        sources["value"],
-        _group(analysis, sources),
-    )
-    climate = there.variance().sqrt().numpy()
-    return {
-        "climatology": Baseline(there.background.numpy(), climate),
-        "nearest_station": Baseline(value),
-        "optimal_interpolation": Baseline(mean.numpy(), std.numpy()),
-    }
-
-
-def _group(analysis: Analysis, frame: pd.DataFrame) -> NDArray[np.str_]:
-    times = analysis.index(frame).astype(str)
-    return np.char.add(np.char.add(channel_names(frame).to_numpy(dtype=str), " "), times)
-
-
-def _receipts(
-    analysis: Analysis, rows: pd.DataFrame, comparable: pd.DataFrame, predicted: Array
-) -> pd.DataFrame:
-    """`rows` with channel, fate, probability of a gross error, O-B (B: the climatological mean), O-A (A: the
-    ensemble mean), spread and rank.
-    """
-    value = comparable["value"].to_numpy()
-    background = analysis.operator(comparable)(analysis.prior.decode(analysis.mean)).double().numpy()
-    numbers = pd.DataFrame(
-        {
-            "o_minus_b": value - background,
-            "o_minus_a": value - predicted.mean(axis=0),
-            "spread": predicted.std(axis=0, ddof=1) if len(predicted) > 1 else np.nan,
-            "rank": (predicted < value).sum(axis=0).astype(float),
-        },
-        index=comparable.index,
-    )
-    used = np.where(rows["qc"] == Flag.PASS, rows["use"], "rejected")
-    gross = _gross_errors(analysis, rows)
-    return rows.assign(channel=channel_names(rows), fate=used, gross_error=gross).join(numbers)
-
-
-def _gross_errors(analysis: Analysis, rows: pd.DataFrame) -> pd.Series:
-    """Posterior probability of a gross error, given the other reports; NaN for rows not assimilated."""
-    active = rows[(usable(rows) & (rows["use"] == "active")).to_numpy()]
-    if not 0 < len(active) <= JUDGED_TOGETHER:
-        return pd.Series(np.nan, index=rows.index)
-    _, departure = believed(analysis.dense(active), VarQC())
-    return pd.Series(VarQC().gross_error(departure).numpy(), active.index).reindex(rows.index)
-
-
-JUDGED_TOGETHER = 3000  # reports; the cost grows with the cube

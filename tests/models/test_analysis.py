@@ -4,10 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from models.analysis import Analysis, prepare, sample, verify
+from models.analysis import Analysis, prepare, sample
 from models.observations.flags import Flag
 from models.osse import example_network, observe
 from models.testing.toy import gaussian_prior
+from models.verify import verify
 
 TIMES = pd.date_range("2019-02-17T12:00Z", periods=2, freq="24h")
 

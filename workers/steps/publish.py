@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from models import analysis
+from models.verify import verify
 from workers.database.rows import NewStep
 from workers.products.commit import commit, manifest, require
 from workers.products.ensemble import consolidate, expected_keys, mean_and_spread, read_members
@@ -24,7 +25,7 @@ def publish(step: Step) -> list[NewStep]:
     state = job.prior.card.state
     rows, superobs = (get_parquet(step.store, step.key(name)) for name in UNPUBLISHED)
     members = read_members(step.store, zarr, state)
-    certificate, receipts = analysis.verify(job, rows, superobs, members, step.request["seed"])
+    certificate, receipts = verify(job, rows, superobs, members, step.request["seed"])
     put_json(step.store, step.key("certificate.json"), certificate)
     put_parquet(step.store, step.key("receipts.parquet"), receipts)
     put_json(step.store, step.key("observations.json"), page_observations(receipts))

@@ -1,0 +1,130 @@
+"""What became of each observation of an analysis: receipts and a certificate."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from models.analysis import Analysis, Array
+from models.observations.flags import Flag, usable
+from models.observations.operator import ObservationOperator
+from models.observations.variables import channel_names
+from models.posterior.gaussian import GaussianObservations, LinearObservations
+from models.posterior.robust import VarQC, believed
+from models.verification.baselines import Baseline, nearest_station
+from models.verification.certificate import certificate
+from models.verification.consistency import consistency
+
+
+def verify(
+    analysis: Analysis, rows: pd.DataFrame, superobs: pd.DataFrame, members: NDArray[np.float32], seed: int
+) -> tuple[dict[str, Any], pd.DataFrame]:
+    """The certificate and the receipts.
+
+    Arguments:
+        rows, superobs: what `prepare` returned.
+        members: SI units, (M, T, C, H, W).
+        seed: of the bootstrap and of ties in rank histograms.
+    """
+    comparable = rows[analysis.comparable(rows)]
+    predicted = _at(analysis, comparable, members)
+    linear, assimilated = analysis.linear(superobs), _at(analysis, superobs, members)
+    fit = comparable[usable(comparable).to_numpy()]
+    seen = analysis.dense(fit)
+    receipts = _receipts(analysis, rows, comparable, predicted, _gross_errors(fit, seen))
+    kept = (usable(comparable) & (comparable["use"] == "withheld")).to_numpy()
+    if len(members) < 2:
+        result = {"members": 1, "withheld": int(kept.sum()), "withheld_stations": 0, "channels": {}}
+        note = "An ensemble of one cannot be verified."
+        return {**result, "assimilated": len(superobs), "notes": [note]}, receipts
+    withheld, there = comparable[kept], _of(seen, fit["use"] == "withheld")
+    result = certificate(
+        withheld,
+        predicted[:, kept],
+        _baselines(analysis, rows, withheld, there, linear),
+        np.random.default_rng(seed),
+        superobs,
+        assimilated,
+    )
+    state = analysis.prior.card.state
+    result["consistency"] = consistency(members, state.names, state.grid)
+    return result, receipts
+
+
+def _at(analysis: Analysis, frame: pd.DataFrame, members: NDArray[np.float32]) -> Array:
+    """Members at the rows of `frame`, (M, n)."""
+    operator = ObservationOperator.build(frame, analysis.prior.card.state, analysis.times)
+    return operator(torch.from_numpy(members).double()).numpy()
+
+
+def _of(seen: LinearObservations, wanted: "pd.Series[bool]") -> LinearObservations:
+    """Some of the observations."""
+    return seen.part(torch.from_numpy(np.flatnonzero(wanted.to_numpy())))
+
+
+def _baselines(
+    analysis: Analysis,
+    rows: pd.DataFrame,
+    withheld: pd.DataFrame,
+    there: LinearObservations,
+    linear: GaussianObservations,
+) -> dict[str, Baseline]:
+    """Of observations that were kept back, `there` being the same made linear, by those assimilated."""
+    mean, std = linear.predict(there.background, there.rows)
+    sources = rows[(usable(rows) & (rows["use"] == "active")).to_numpy()]
+    value, _ = nearest_station(
+        withheld["latitude"],
+        withheld["longitude"],
+        _group(analysis, withheld),
+        sources["latitude"],
+        sources["longitude"],
+        sources["value"],
+        _group(analysis, sources),
+    )
+    climate = there.variance().sqrt().numpy()
+    return {
+        "climatology": Baseline(there.background.numpy(), climate),
+        "nearest_station": Baseline(value),
+        "optimal_interpolation": Baseline(mean.numpy(), std.numpy()),
+    }
+
+
+def _group(analysis: Analysis, frame: pd.DataFrame) -> NDArray[np.str_]:
+    times = analysis.index(frame).astype(str)
+    return np.char.add(np.char.add(channel_names(frame).to_numpy(dtype=str), " "), times)
+
+
+def _receipts(
+    analysis: Analysis, rows: pd.DataFrame, comparable: pd.DataFrame, predicted: Array, gross: pd.Series
+) -> pd.DataFrame:
+    """`rows` with channel, fate, probability of a gross error, O-B (B: the climatological mean), O-A (A: the
+    ensemble mean), spread and rank.
+    """
+    value = comparable["value"].to_numpy()
+    background = analysis.operator(comparable)(analysis.prior.decode(analysis.mean)).double().numpy()
+    numbers = pd.DataFrame(
+        {
+            "o_minus_b": value - background,
+            "o_minus_a": value - predicted.mean(axis=0),
+            "spread": predicted.std(axis=0, ddof=1) if len(predicted) > 1 else np.nan,
+            "rank": (predicted < value).sum(axis=0).astype(float),
+        },
+        index=comparable.index,
+    )
+    used = np.where(rows["qc"] == Flag.PASS, rows["use"], "rejected")
+    told = rows.assign(channel=channel_names(rows), fate=used, gross_error=gross.reindex(rows.index))
+    return told.join(numbers)
+
+
+def _gross_errors(fit: pd.DataFrame, seen: LinearObservations) -> "pd.Series[float]":
+    """Posterior probability of a gross error of the rows assimilated, given the others; if not too many."""
+    active = fit["use"] == "active"
+    if not 0 < active.sum() <= JUDGED_TOGETHER:
+        return pd.Series(dtype=float)
+    _, departure = believed(_of(seen, active), VarQC())
+    return pd.Series(VarQC().gross_error(departure).numpy(), fit.index[active])
+
+
+JUDGED_TOGETHER = 3000  # reports; the cost grows with the cube
