@@ -53,6 +53,12 @@ class Processes:
         dist.all_reduce(total)
         return float(total) / self.world
 
+    def total(self, tensors: list[Tensor]) -> None:
+        """Gives them the sums over all processes."""
+        if self.world > 1:
+            for tensor in tensors:
+                dist.all_reduce(tensor)
+
     def from_first(self, tensors: list[Tensor]) -> None:
         """Gives them the values that the first process has."""
         if self.world > 1:

@@ -77,7 +77,8 @@ def train_sphere(
     lagged = machine.processes.first_then_others(lambda: _lagged(config, latents, found, folder))
     card = _with_lags(card, lagged)
     train_denoiser(config, network, lagged, latents, found, folder, report, tick, machine)
-    tensors = _tensors(autoencoder, network, lagged) | fit_gains(config, network, lagged, latents, found)
+    gains = fit_gains(config, network, lagged, latents, found, machine)
+    tensors = _tensors(autoencoder, network, lagged) | gains
     weights = {name: value.cpu() for name, value in tensors.items()}
     test = _in_si(residual(autoencoder, found, found.of_years(config.years["test"])), card)
     card = dataclasses.replace(card, scores={"reconstruction": test})

@@ -19,7 +19,7 @@ from models.training.first_states import KNOWN, first_states
 from models.training.loop import train
 from models.training.processes import Share
 from models.training.run import Report, Tick
-from models.training.trajectories import Trajectories, spread
+from models.training.trajectories import Trajectories, spread, windows
 
 
 class Batch(NamedTuple):
@@ -57,7 +57,7 @@ def train_denoiser(
 
     Of a share of batches, `first`, the first state is known, each time with other errors (`first_states`).
     """
-    settings, span, device = config.denoiser, torch.arange(config.window), network.static.device
+    settings, device = config.denoiser, network.static.device
     there = lagged.to(device)
     climatologies = {step: there.climatology(config.window, step) for step in config.steps}
     knowing = {step: first_states(climatologies[step]) if settings.first else [] for step in config.steps}
@@ -74,9 +74,8 @@ def train_denoiser(
     machine.ready(list(network.blocks))
 
     def load(step: int, known: int, first: Tensor, sigma: Tensor, noise: Tensor) -> Batch:
-        index = first[:, None] + span * (step // config.step_hours)
-        clean = torch.from_numpy(latents[index.numpy()]).float()
-        return Batch(step, clean, found.year_fraction[index], sigma, noise.tolist(), known)
+        clean, when = windows(latents, found, first, config.window, step // config.step_hours)
+        return Batch(step, clean, when, sigma, noise.tolist(), known)
 
     def batch_of(generator: torch.Generator, share: Share) -> Batch:
         others = len(config.steps) - 1

@@ -262,6 +262,18 @@ def _kept(path: Path, make: Callable[[], dict[str, np.ndarray]]) -> list[np.ndar
         return [saved[name] for name in saved.files]
 
 
+def windows(
+    latents: np.ndarray, found: Trajectories, first: Tensor, length: int, apart: int
+) -> tuple[Tensor, Tensor]:
+    """Windows of states `apart` positions from each other, from these positions (n,) on.
+
+    Returns:
+        Latents (n, length, K, h, w) float32, of all states' (N, K, h, w); fractions of the year (n, length).
+    """
+    index = first[:, None] + torch.arange(length) * apart
+    return torch.from_numpy(latents[index.numpy()]).float(), found.year_fraction[index]
+
+
 def at_a_time(shape: tuple[int, ...]) -> int:
     """How many arrays of this shape are read at a time."""
     return max(1, BLOCK // (8 * int(np.prod(shape))))

@@ -39,6 +39,10 @@ def small_scales(denoiser: Denoiser, count: int) -> tuple[Tensor, Tensor]:
     return denoiser.climatology.mean(when) + TRUE.sqrt()[:, None, None] * drawn, when
 
 
+def fitted(denoiser: Denoiser, clean: Tensor, when: Tensor) -> Gain:
+    return fit_gain(denoiser, lambda rows: (clean[rows], when[rows]), len(clean), SIGMA)
+
+
 def test_what_a_gaussian_that_believes_in_less_is_multiplied_by():
     """It makes delta / (delta + sigma^2) of what it sees, of which s^2 / (s^2 + sigma^2) would be right.
 
@@ -46,7 +50,7 @@ def test_what_a_gaussian_that_believes_in_less_is_multiplied_by():
     """
     delta = 0.2
     denoiser = a_denoiser(delta)
-    gain = fit_gain(denoiser, *small_scales(denoiser, 300), SIGMA)
+    gain = fitted(denoiser, *small_scales(denoiser, 300))
     s2 = gain.sigmas[:, None] ** 2
     assert gain.factors.shape == (LEVELS, 3)
     right = TRUE / (TRUE + s2) * (delta + s2) / delta
@@ -57,7 +61,7 @@ def test_what_a_gaussian_that_believes_in_less_is_multiplied_by():
 def test_with_its_gain_it_denoises_as_well_as_one_that_knows():
     denoiser = a_denoiser(0.2)
     clean, when = small_scales(denoiser, 300)
-    put_right = Denoiser(denoiser.climatology, Nothing(), fit_gain(denoiser, clean, when, SIGMA))
+    put_right = Denoiser(denoiser.climatology, Nothing(), fitted(denoiser, clean, when))
     sigma = torch.full((300,), 1.3)
     noisy = clean + 1.3 * torch.randn(clean.shape, generator=torch.Generator().manual_seed(2))
     error = outside(put_right(noisy, sigma, when) - clean, denoiser.climatology.directions)
