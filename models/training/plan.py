@@ -32,7 +32,7 @@ class Stage:
 
     Attributes:
         parameters: number of weights.
-        tokens: per sample (a state, a window).
+        tokens: per sample (a state, a window); of columns, places that hold a whole window.
         flop: of a step, forward and back.
         memory: bytes held at the most on one device, with `at_once` samples at once.
         recompute: whether activations are computed again.
@@ -136,7 +136,7 @@ def _denoiser(
     return Stage(
         name="denoiser",
         parameters=_parameters(network),
-        tokens=config.window * math.prod(latent[1:]),
+        tokens=(settings.fine**2 if settings.kind == "columns" else config.window) * math.prod(latent[1:]),
         batch=settings.batch,
         steps=settings.steps,
         at_once=at_once,
