@@ -11,7 +11,7 @@ from models.analysis import Analysis, Array
 from models.observations.flags import Flag, usable
 from models.observations.operator import ObservationOperator
 from models.observations.variables import channel_names
-from models.posterior.gaussian import GaussianObservations, LinearObservations
+from models.posterior.gaussian import GaussianObservations
 from models.posterior.robust import VarQC, believed
 from models.verification.baselines import Baseline, nearest_station
 from models.verification.certificate import certificate
@@ -31,19 +31,17 @@ def verify(
     comparable = rows[analysis.comparable(rows)]
     predicted = _at(analysis, comparable, members)
     linear, assimilated = analysis.linear(superobs), _at(analysis, superobs, members)
-    fit = comparable[usable(comparable).to_numpy()]
-    seen = analysis.dense(fit)
-    receipts = _receipts(analysis, rows, comparable, predicted, _gross_errors(fit, seen))
+    receipts = _receipts(analysis, rows, comparable, predicted)
     kept = (usable(comparable) & (comparable["use"] == "withheld")).to_numpy()
     if len(members) < 2:
         result = {"members": 1, "withheld": int(kept.sum()), "withheld_stations": 0, "channels": {}}
         note = "An ensemble of one cannot be verified."
         return {**result, "assimilated": len(superobs), "notes": [note]}, receipts
-    withheld, there = comparable[kept], _of(seen, fit["use"] == "withheld")
+    withheld = comparable[kept]
     result = certificate(
         withheld,
         predicted[:, kept],
-        _baselines(analysis, rows, withheld, there, linear),
+        _baselines(analysis, rows, withheld, linear),
         np.random.default_rng(seed),
         superobs,
         assimilated,
@@ -59,19 +57,11 @@ def _at(analysis: Analysis, frame: pd.DataFrame, members: NDArray[np.float32]) -
     return operator(torch.from_numpy(members).double()).numpy()
 
 
-def _of(seen: LinearObservations, wanted: "pd.Series[bool]") -> LinearObservations:
-    """Some of the observations."""
-    return seen.part(torch.from_numpy(np.flatnonzero(wanted.to_numpy())))
-
-
 def _baselines(
-    analysis: Analysis,
-    rows: pd.DataFrame,
-    withheld: pd.DataFrame,
-    there: LinearObservations,
-    linear: GaussianObservations,
+    analysis: Analysis, rows: pd.DataFrame, withheld: pd.DataFrame, linear: GaussianObservations
 ) -> dict[str, Baseline]:
-    """Of observations that were kept back, `there` being the same made linear, by those assimilated."""
+    """What others make of observations that were kept back; `linear`: those assimilated."""
+    there = analysis.dense(withheld)
     mean, std = linear.predict(there.background, there.rows)
     sources = rows[(usable(rows) & (rows["use"] == "active")).to_numpy()]
     value, _ = nearest_station(
@@ -97,7 +87,7 @@ def _group(analysis: Analysis, frame: pd.DataFrame) -> NDArray[np.str_]:
 
 
 def _receipts(
-    analysis: Analysis, rows: pd.DataFrame, comparable: pd.DataFrame, predicted: Array, gross: pd.Series
+    analysis: Analysis, rows: pd.DataFrame, comparable: pd.DataFrame, predicted: Array
 ) -> pd.DataFrame:
     """`rows` with channel, fate, probability of a gross error, O-B (B: the climatological mean), O-A (A: the
     ensemble mean), spread and rank.
@@ -114,17 +104,20 @@ def _receipts(
         index=comparable.index,
     )
     used = np.where(rows["qc"] == Flag.PASS, rows["use"], "rejected")
-    told = rows.assign(channel=channel_names(rows), fate=used, gross_error=gross.reindex(rows.index))
-    return told.join(numbers)
+    gross = _gross_errors(analysis, rows)
+    return rows.assign(channel=channel_names(rows), fate=used, gross_error=gross).join(numbers)
 
 
-def _gross_errors(fit: pd.DataFrame, seen: LinearObservations) -> "pd.Series[float]":
-    """Posterior probability of a gross error of the rows assimilated, given the others; if not too many."""
-    active = fit["use"] == "active"
-    if not 0 < active.sum() <= JUDGED_TOGETHER:
-        return pd.Series(dtype=float)
-    _, departure = believed(_of(seen, active), VarQC())
-    return pd.Series(VarQC().gross_error(departure).numpy(), fit.index[active])
+def _gross_errors(analysis: Analysis, rows: pd.DataFrame) -> pd.Series:
+    """Posterior probability of a gross error, given the other reports; NaN for rows not assimilated.
+
+    NaN for all where more than `JUDGED_TOGETHER` were.
+    """
+    active = rows[(usable(rows) & (rows["use"] == "active")).to_numpy()]
+    if not 0 < len(active) <= JUDGED_TOGETHER:
+        return pd.Series(np.nan, index=rows.index)
+    _, departure = believed(analysis.dense(active), VarQC())
+    return pd.Series(VarQC().gross_error(departure).numpy(), active.index).reindex(rows.index)
 
 
 JUDGED_TOGETHER = 3000  # reports; the cost grows with the cube

@@ -69,7 +69,7 @@ def command(
             machine = Machine(device, bfloat16, accumulate, compile, recompute, processes)
             if machine != Machine() and not isinstance(settings, SphereConfig):
                 raise ValueError(
-                    f"{settings.name} is not of the whole Earth: one process on the CPU trains it"
+                    f"{settings.name} is not of the whole Earth: one process on the CPU trains it, in float32"
                 )
             console = Console(quiet=not processes.first)
             with Progress(console=console) as bar:

@@ -69,7 +69,8 @@ class Preset:
 
         Raises:
             ValueError: settings exclude each other: a solve with iterations is always at the noise level,
-                one without begins nowhere, and only the SDE has noise that could be louder.
+                one without begins nowhere, and only the SDE without particles has noise that could be
+                louder; or they are out of their range.
         """
         if self.iterations and self.ahead != 1:
             raise ValueError("a preset that solves ahead of the noise level has no iterations")
@@ -79,6 +80,8 @@ class Preset:
             raise ValueError("loudness is of the noise of the SDE, without particles")
         if not (0 < self.delta <= 1 and 0 < self.ahead <= 1):
             raise ValueError(f"delta {self.delta:g} and ahead {self.ahead:g} have to be in (0, 1]")
+        if not self.loudness > 0:
+            raise ValueError(f"loudness {self.loudness:g} has to be positive")
 
     @property
     def levels(self) -> list[float]:

@@ -59,10 +59,10 @@ class Machine:
 class Reduced(nn.Module):
     """A network evaluated in bfloat16 where `reduced` says so; what comes in and out is float32."""
 
-    def __init__(self, network: nn.Module, on_cpu: bool = False) -> None:
+    def __init__(self, network: nn.Module, bfloat16: bool = False) -> None:
         super().__init__()
         self.network = network
-        self.on_cpu = on_cpu
+        self.on_cpu = bfloat16
 
     def forward(self, x: Tensor, log_sigma: Tensor, season: Tensor, *first: Tensor) -> Tensor:
         """As of the network."""
@@ -70,9 +70,9 @@ class Reduced(nn.Module):
             return self.network(x, log_sigma, season, *first).float()
 
 
-def reduced(device: torch.device, on_cpu: bool = False) -> AbstractContextManager[None]:
+def reduced(device: torch.device, bfloat16: bool = False) -> AbstractContextManager[None]:
     """A context in which matrices are multiplied in bfloat16 on an accelerator, and on a CPU if asked to."""
-    wanted = device.type == "cuda" or (on_cpu and device.type == "cpu")
+    wanted = device.type == "cuda" or (bfloat16 and device.type == "cpu")
     return torch.autocast(device.type, torch.bfloat16) if wanted else nullcontext()
 
 

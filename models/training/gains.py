@@ -13,7 +13,7 @@ from models.prior.lagged import LaggedCovariance
 from models.prior.sphere_prior import AtStep, TrajectoryNetwork
 from models.training.accelerator import Machine, Reduced, normal
 from models.training.config import SphereConfig
-from models.training.processes import Processes
+from models.training.processes import Processes, Share
 from models.training.trajectories import Trajectories, spread, windows
 
 LEVELS = 14  # noise levels
@@ -29,23 +29,28 @@ def fit_gains(
     found: Trajectories,
     machine: Machine,
 ) -> dict[str, Tensor]:
-    """Of windows of each step in the training years; as `models.prior.sphere_prior.gain_of` reads it."""
+    """Of windows of each step in the training years; as `models.prior.sphere_prior.gain_of` reads it.
+
+    Every process calls it, for they share the windows.
+    """
     device = network.static.device
-    there: dict[str, Tensor] = {}
-    for step in config.steps:
+
+    def of_step(step: int) -> Gain:
         climatology = lagged.to(device).climatology(config.window, step)
         denoiser = Denoiser(climatology, Reduced(AtStep(network, step), machine.bfloat16))
         apart = step // config.step_hours
         possible = found.starts(config.years["train"], (config.window - 1) * apart)
         first = spread(possible, WINDOWS)
 
-        def load(rows: Tensor, first: Tensor = first, apart: int = apart) -> tuple[Tensor, Tensor]:
+        def load(rows: Tensor) -> tuple[Tensor, Tensor]:
             clean, when = windows(latents, found, first[rows], config.window, apart)
             return clean.to(device), when.to(device)
 
-        gain = fit_gain(denoiser, load, len(first), config.denoiser.sigma, machine.processes)
-        there |= {"gain.sigmas": gain.sigmas, f"gain.{step}.factors": gain.factors}
-    return there
+        return fit_gain(denoiser, load, len(first), config.denoiser.sigma, machine.processes)
+
+    gains = {step: of_step(step) for step in config.steps}
+    factors = {f"gain.{step}.factors": gain.factors for step, gain in gains.items()}
+    return {"gain.sigmas": gains[config.steps[0]].sigmas, **factors}
 
 
 def fit_gain(
@@ -68,8 +73,8 @@ def fit_gain(
     climatology = denoiser.climatology
     directions = climatology.directions.to(climatology.seasons)
     explained = directions.new_zeros(LEVELS, climatology.shape[1], dtype=torch.float64)
-    varies = explained.clone()
-    for rows in torch.arange(processes.rank, count, processes.world).split(AT_ONCE):
+    varies, share = explained.clone(), Share(processes.rank, processes.world)
+    for rows in share.take(torch.arange(count)).split(AT_ONCE):
         clean, when = load(rows)
         mean = climatology.mean(when)
         small = outside(clean - mean, directions)

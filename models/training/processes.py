@@ -47,10 +47,8 @@ class Processes:
 
     def mean(self, value: float, device: torch.device) -> float:
         """Of all processes."""
-        if self.world == 1:
-            return value
         total = torch.tensor(value, dtype=torch.float64, device=device)
-        dist.all_reduce(total)
+        self.total([total])
         return float(total) / self.world
 
     def total(self, tensors: list[Tensor]) -> None:

@@ -70,6 +70,8 @@ def test_every_row_comes_back_with_what_became_of_it(analysis: Analysis, table: 
     assert (receipts.loc[receipts["qc"] != 0, "reason"] != "").all()
     used = receipts[receipts["qc"] == 0]
     assert np.isfinite(used[["o_minus_b", "o_minus_a", "spread"]]).all(axis=None)
+    judged = (receipts["qc"] == 0) & (receipts["use"] == "active")
+    assert 0 < judged.sum() < len(used) and receipts["gross_error"].notna().equals(judged)
     baselines = set(certificate["channels"]["msl"]["scores"])
     assert baselines == {"ensemble", "climatology", "nearest_station", "optimal_interpolation"}
 

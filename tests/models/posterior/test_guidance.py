@@ -156,6 +156,7 @@ def test_ahead_accurate_observations_are_not_overshot_without_bound(
         ("ahead", {"iterations": 0, "ahead": 0.0}),
         ("loudness", {"stochastic": False, "loudness": 1.1}),
         ("loudness", {"particles": 4, "loudness": 1.1}),
+        ("loudness", {"loudness": 0.0}),
     ],
 )
 def test_settings_that_exclude_each_other_are_refused(wrong: str, settings: dict[str, Any]) -> None:

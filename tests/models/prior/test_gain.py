@@ -1,5 +1,7 @@
 """A denoiser that says too little of small scales is put right, against the closed form of Gaussians."""
 
+from dataclasses import dataclass, field
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -8,10 +10,12 @@ from models.prior.denoiser import Denoiser
 from models.prior.gain import Gain, outside
 from models.prior.space_time import SpaceTimeClimatology
 from models.training.gains import LEVELS, fit_gain
+from models.training.processes import Processes
 
 WINDOW, SHAPE, SPATIAL = 2, (3, 4, 8), 4
 SIZE = 96
 SIGMA = (0.1, 10.0)
+ALONE = Processes()
 TRUE = torch.tensor([0.5, 1.0, 2.0])  # variances of small scales, per latent channel
 
 
@@ -39,8 +43,8 @@ def small_scales(denoiser: Denoiser, count: int) -> tuple[Tensor, Tensor]:
     return denoiser.climatology.mean(when) + TRUE.sqrt()[:, None, None] * drawn, when
 
 
-def fitted(denoiser: Denoiser, clean: Tensor, when: Tensor) -> Gain:
-    return fit_gain(denoiser, lambda rows: (clean[rows], when[rows]), len(clean), SIGMA)
+def fitted(denoiser: Denoiser, clean: Tensor, when: Tensor, processes: Processes = ALONE) -> Gain:
+    return fit_gain(denoiser, lambda rows: (clean[rows], when[rows]), len(clean), SIGMA, processes)
 
 
 def test_what_a_gaussian_that_believes_in_less_is_multiplied_by():
@@ -67,6 +71,28 @@ def test_with_its_gain_it_denoises_as_well_as_one_that_knows():
     error = outside(put_right(noisy, sigma, when) - clean, denoiser.climatology.directions)
     expected = (TRUE * 1.69 / (TRUE + 1.69)) * (1 - SPATIAL / SIZE)
     torch.testing.assert_close(error.square().mean((0, 1, 3, 4)), expected, rtol=0.03, atol=0)
+
+
+@dataclass(frozen=True)
+class OneAfterTheOther(Processes):
+    """Two processes, one after the other: what the first says is added to what the second does."""
+
+    said: list[Tensor] = field(default_factory=list)
+
+    def total(self, tensors: list[Tensor]) -> None:
+        for tensor, said in zip(tensors, self.said, strict=False):
+            tensor += said
+        self.said.extend(tensor.clone() for tensor in tensors)
+
+
+def test_two_processes_that_share_the_windows_find_what_one_does():
+    denoiser = a_denoiser(0.2)
+    clean, when = small_scales(denoiser, 30)
+    alone = fitted(denoiser, clean, when).factors
+    first = OneAfterTheOther(0, 2)
+    assert not torch.allclose(fitted(denoiser, clean, when, first).factors, alone, rtol=1e-3)
+    second = OneAfterTheOther(1, 2, first.said)
+    torch.testing.assert_close(fitted(denoiser, clean, when, second).factors, alone, rtol=1e-5, atol=0)
 
 
 def test_modes_are_left_as_they_are():
