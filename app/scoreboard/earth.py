@@ -108,7 +108,7 @@ class Board:
 
     def cold(self, network: str) -> dict[str, Any]:
         """Windows spread over the run, whole days apart, each for itself; verified at their ends."""
-        methods: dict[str, Tally] = defaultdict(Tally)
+        methods: dict[str, Tally] = defaultdict(lambda: Tally(self.state))
         last = len(self.truth.times) - self.length
         a_day = self.length - 1
         for k, first in enumerate(np.linspace(0, last, self.options.windows, dtype=int) // a_day * a_day):
@@ -123,12 +123,12 @@ class Board:
             for name, peer in self._peers(int(first)).items():
                 found[name] = partial(peer.go, reported)
             for name, make in found.items():
-                methods[name].add(make, there, self.weights)
-        return {name: tally.row(self.state.names) for name, tally in methods.items()}
+                methods[name].add(make, there)
+        return {name: tally.row() for name, tally in methods.items()}
 
     def in_a_row(self, network: str) -> dict[str, list[dict[str, Any]]]:
         """Windows of a day in a row beside LETKFs, and what follows from them; per mode, rows of scores."""
-        peers, methods = self._peers(0, another=True), defaultdict[str, Tally](Tally)
+        peers, methods = self._peers(0, another=True), defaultdict[str, Tally](lambda: Tally(self.state))
         following = Following(self.windows)
         for day in range(self.options.days):
             self.say(f"{network}: cycled, day {day + 1} of {self.options.days}")
@@ -141,10 +141,10 @@ class Board:
                 analyses["cold"] = partial(self._cold, times, reported)
             for name, make in analyses.items():
                 if day >= self.options.spin_up:
-                    methods[name].add(make, there, self.weights)
+                    methods[name].add(make, there)
                 elif name != "cold":
                     make()
-        found = {"cycled": [{name: tally.row(self.state.names) for name, tally in methods.items()}]}
+        found = {"cycled": [{name: tally.row() for name, tally in methods.items()}]}
         if "smoother" in self.options.modes:
             counted = self.options.days - self.options.spin_up
             found["smoother"] = [reanalysis(self, following, counted)]

@@ -96,12 +96,12 @@ class Backward:
 
 def reanalysis(board: "Board", following: Following, counted: int) -> dict[str, Any]:
     """Scores of the states between the last `counted` windows, smoothed, beside those of the filter."""
-    smoother, filtered = Tally(), Tally()
+    smoother, filtered = Tally(board.state), Tally(board.state)
     days, backward = len(following.steps), Backward(board.windows, following.end)
     for day in range(days - 1, days - counted, -1):
         board.say(f"smoother, back to the end of day {day}")
         step, there = following.steps[day], board.end((day - 1) * (board.length - 1))
-        smoother.add(partial(backward.go, step, BACKWARD + day), there, board.weights)
+        smoother.add(partial(backward.go, step, BACKWARD + day), there)
         assert step.before is not None  # noqa: S101, only of the first window nothing was known before
-        filtered.add(partial(board.windows.states, step.before), there, board.weights)
-    return {"serein": smoother.row(board.state.names), "filter": filtered.row(board.state.names)}
+        filtered.add(partial(board.windows.states, step.before), there)
+    return {"serein": smoother.row(), "filter": filtered.row()}

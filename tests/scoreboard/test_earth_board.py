@@ -27,6 +27,9 @@ def test_the_short_form_compares_with_optimal_interpolation_and_climatology():
     assert all(f"cold, surface, {channel}: CRPS / oi" in ids for channel in SHOWN)
     assert not any("letkf" in name for name in ids)
     assert row["serein"]["cpu_seconds"] > row["oi"]["cpu_seconds"]
+    assert all(0.3 < ratio < 2 for ratio in row["serein"]["channels"]["u510"]["spectrum"])
+    assert 0.5 < row["serein"]["balance"]["ageostrophic"] < 2
+    assert row["serein"]["balance"]["unhydrostatic"] < row["climatology"]["balance"]["unhydrostatic"]
 
 
 def test_windows_in_a_row_go_on_to_a_forecast_and_back_to_a_reanalysis(monkeypatch):
