@@ -46,15 +46,17 @@ def earth(
 
     from app.cli.client import ServiceError
     from app.scoreboard import earth as board
+    from app.scoreboard.earth_board import MODES, Options
+    from models.simulation.letkf import Tuning
     from models.simulation.networks import NETWORKS
 
     torch.set_num_threads(1)  # CPU seconds are those of one core
     chosen = ["surface"] if quick else networks.split(",")
-    for option, given, known in (("network", chosen, NETWORKS), ("mode", modes.split(","), board.MODES)):
+    for option, given, known in (("network", chosen, NETWORKS), ("mode", modes.split(","), MODES)):
         if unknown := sorted(set(given) - set(known)):
             raise ServiceError(f"no {option} {', '.join(unknown)}: there is {', '.join(known)}")
     length_of_run = days or (1 if quick else 30 if data else 5)
-    options = board.Options(
+    options = Options(
         data=data,
         networks=chosen,
         modes=["cold"] if quick else modes.split(","),
@@ -65,7 +67,7 @@ def earth(
         peers=peers,
         preset=preset,
         inflation=inflation,
-        tuning=board.Tuning(length, relaxation),
+        tuning=Tuning(length, relaxation),
         seed=seed,
     )
     try:

@@ -13,16 +13,15 @@ import numpy as np
 import pandas as pd
 from torch import Tensor
 
+from app.scoreboard.earth_board import LEADS, Board
 from app.scoreboard.tally import Tally
 from models.cycling import Windows
 from models.simulation.truth import Reported
 from models.verification.field_scores import FieldScores, summary
 
 if TYPE_CHECKING:
-    from app.scoreboard.earth import Board
     from app.scoreboard.earth_peers import Peer
 
-LEADS = 5  # days
 AHEAD, BACKWARD = 1_000_000, 2_000_000  # seeds begin here: noise is not that of the analyses
 
 
@@ -58,7 +57,7 @@ class Following:
         return self.windows.states(self._end)
 
 
-def forecasts(board: "Board", following: Following, peer: "Peer | None") -> list[dict[str, Any]]:
+def forecasts(board: Board, following: Following, peer: "Peer | None") -> list[dict[str, Any]]:
     """Scores of one to five days from the end of the cycle."""
     rows, state, windows = [], following.end, board.windows
     start, last = windows.states(state), len(following.steps) * (board.length - 1)
@@ -94,7 +93,7 @@ class Backward:
         return self.windows.states(self.after)
 
 
-def reanalysis(board: "Board", following: Following, counted: int) -> dict[str, Any]:
+def reanalysis(board: Board, following: Following, counted: int) -> dict[str, Any]:
     """Scores of the states between the last `counted` windows, smoothed, beside those of the filter."""
     smoother, filtered = Tally(board.state), Tally(board.state)
     days, backward = len(following.steps), Backward(board.windows, following.end)

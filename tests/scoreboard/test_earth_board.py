@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from app.cli import app
-from app.scoreboard import earth, earth_after
+from app.scoreboard import earth_after, earth_board
 from app.scoreboard.earth import SHOWN
 from models.posterior.sampler import Preset
 from models.simulation import networks
@@ -35,7 +35,7 @@ def test_the_short_form_compares_with_optimal_interpolation_and_climatology():
 def test_windows_in_a_row_go_on_to_a_forecast_and_back_to_a_reanalysis(monkeypatch):
     monkeypatch.setattr(earth_after, "LEADS", 1)
     monkeypatch.setattr(networks, "STATIONS", 200)
-    monkeypatch.setattr(earth, "Preset", lambda **_: Preset(4, 2.0, 0.1, stochastic=True, iterations=0))
+    monkeypatch.setattr(earth_board, "Preset", lambda **_: Preset(4, 2.0, 0.1, stochastic=True, iterations=0))
     arguments = "--networks surface --modes smoother,forecast --days 2 --spin-up 0 --members 2"
     result = runner.invoke(app, ["score", "earth", *arguments.split(), "--json"])
     assert result.exit_code == 0, result.output

@@ -1,0 +1,131 @@
+"""The simulated Earth as a board: the truth, what is asked, our windows, and who stands beside them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from models.cycling import Windows
+from models.posterior.sampler import Preset
+from models.prior.card import load_card
+from models.prior.prior import load_prior
+from models.simulation.letkf import Tuning
+from models.simulation.truth import Reported, Truth
+from models.state.spec import StateSpec
+
+if TYPE_CHECKING:
+    from app.scoreboard.earth_peers import Peer
+
+MODES = ("cold", "cycled", "forecast", "smoother")
+IN_A_ROW = {"cycled", "forecast", "smoother"}  # those that need windows in a row
+LEADS = 5  # days of a forecast
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What is measured, and how.
+
+    Attributes:
+        data: a run of two years or more, of `serein simulate earth`; without one, the ten days that the prior
+            brings are the truth, and there are no LETKFs.
+        networks, modes: of what there is.
+        windows: cold ones.
+        days, spin_up: that are cycled, and of those, at the beginning, not counted.
+        members, peers: ours, and those of the LETKFs.
+        preset, inflation: of our windows.
+        tuning: of the LETKFs.
+    """
+
+    data: Path | None = None
+    networks: Sequence[str] = ("sondes", "surface", "swath", "all")
+    modes: Sequence[str] = MODES
+    windows: int = 4
+    days: int = 30
+    spin_up: int = 10
+    members: int = 16
+    peers: int = 20
+    preset: str = "balanced"
+    inflation: float = 1.0
+    tuning: Tuning = field(default_factory=Tuning)
+    seed: int = 1
+    prior: str = "earth-t21"
+
+
+@dataclass(frozen=True, eq=False)
+class Board:
+    """The truth, our windows, and the peers."""
+
+    options: Options
+    truth: Truth
+    windows: Windows
+    say: Say
+
+    @classmethod
+    def of(cls, options: Options, say: Say) -> "Board":
+        """Opens what is needed."""
+        prior = load_prior(load_card(options.prior))
+        preset = Preset(**prior.card.presets[options.preset])
+        windows = Windows(prior, preset, options.members, options.seed, options.inflation)
+        truth = Truth.open(options.data) if options.data else Truth.brought(prior.card)
+        _demand(options, len(truth.times), prior.card.window - 1)
+        return cls(options, truth, windows, say)
+
+    @property
+    def state(self) -> StateSpec:
+        """Of our prior."""
+        return self.windows.prior.card.state
+
+    @property
+    def weights(self) -> np.ndarray:
+        """Of cells, by area."""
+        return self.state.grid.area_weights
+
+    @property
+    def length(self) -> int:
+        """States of a window."""
+        return self.windows.prior.card.window
+
+    def window(self, network: str, first: int) -> tuple[pd.DatetimeIndex, list[Reported | None], np.ndarray]:
+        """Times, what is reported, and the truth at the end."""
+        positions = range(first, first + self.length)
+        reported = [self.truth.reported(network, self.state, k, self.options.seed) for k in positions]
+        return self.truth.times[first : first + self.length], reported, self.end(first)
+
+    def end(self, first: int) -> np.ndarray:
+        """The truth at the end of the window that begins at position `first`, (C, H, W)."""
+        return self.truth.states(first + self.length - 1)[0]
+
+    def cold(self, times: pd.DatetimeIndex, reported: Sequence[Reported | None]) -> np.ndarray:
+        """What the prior makes of reports: members at the end of the window, (N, C, H, W)."""
+        return self.windows.states(self.windows.filtered(times, reported)[:, -1])
+
+    def interpolated(self, times: pd.DatetimeIndex, reported: Sequence[Reported | None]) -> np.ndarray:
+        """What optimal interpolation makes of them."""
+        return self.windows.states(self.windows.interpolated(times, reported)[:, -1])
+
+    def peers(self, first: int, another: bool = False) -> dict[str, "Peer"]:
+        """LETKFs that know nothing yet; with `another`, one more, with another model."""
+        if not self.truth.leaves:
+            return {}
+        from app.scoreboard.earth_peers import Peer  # jcm, of an extra
+
+        members, tuning = self.options.peers, self.options.tuning
+        peers = {"letkf": Peer.at(self.truth, first, members, tuning)}
+        if another:
+            peers["letkf, another model"] = Peer.at(self.truth, first, members, tuning, another=True)
+        return peers
+
+
+def _demand(options: Options, states: int, a_day: int) -> None:
+    """Raises ValueError where the truth is too short for what is asked."""
+    most = (states - 1) // a_day - (LEADS if "forecast" in options.modes else 0)
+    if IN_A_ROW & set(options.modes) and options.days > most:
+        raise ValueError(f"--days {options.days}: the truth is long enough for {most}")
+    if options.spin_up >= options.days:
+        raise ValueError(f"--spin-up {options.spin_up}: of {options.days} days none is left to be scored")
+    if "smoother" in options.modes and options.days - options.spin_up < 2:
+        raise ValueError(f"--days {options.days}: a smoother needs two days that are scored, at the least")
