@@ -34,9 +34,10 @@ def fit_gains(
     Every process calls it, for they share the windows.
     """
     device = network.static.device
+    there = lagged.to(device)
 
     def of_step(step: int) -> Gain:
-        climatology = lagged.to(device).climatology(config.window, step)
+        climatology = there.climatology(config.window, step)
         denoiser = Denoiser(climatology, Reduced(AtStep(network, step), machine.bfloat16))
         apart = step // config.step_hours
         possible = found.starts(config.years["train"], (config.window - 1) * apart)

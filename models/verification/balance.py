@@ -1,7 +1,6 @@
 r"""Whether states obey the balances of the atmosphere as closely as a true state does.
 
-    wind       poleward of 30 degrees, the part that is not geostrophic: V - V_g with
-               u_g = -dPhi/dphi / (f a),   v_g = dPhi/dlambda / (f a cos phi)
+    wind       poleward of 30 degrees, the part that is not geostrophic (`consistency.geostrophic`)
     height     the geopotential at 500 hPa less the ground's, less the thickness of the air between,
                R times the integral of T over ln p (temperature linear in ln p between levels of sigma)
 
@@ -19,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.state.grid import Grid
-from models.verification.consistency import DRY_AIR, EARTH_RADIUS, ROTATION
+from models.verification.consistency import DRY_AIR, geostrophic, rows_between
 
 Array = NDArray[np.float64]
 TOP = 5e4  # Pa
@@ -77,15 +76,11 @@ def ageostrophic(u: Array, v: Array, geopotential: Array, grid: Grid) -> float:
     Arguments:
         u, v, geopotential: on a grid that goes round the Earth, SI units, (..., H, W).
     """
-    phi, area = np.deg2rad(grid.latitude), grid.area_weights[1:-1]
-    f = 2 * ROTATION * np.sin(phi[1:-1])[:, None]
-    north = (geopotential[..., :-2, :] - geopotential[..., 2:, :]) / (phi[:-2] - phi[2:])[:, None]
-    east = (np.roll(geopotential, -1, -1) - np.roll(geopotential, 1, -1)) / (2 * np.deg2rad(grid.spacing))
-    east = east[..., 1:-1, :] / np.cos(phi[1:-1])[:, None]
-    square = (u[..., 1:-1, :] + north / (f * EARTH_RADIUS)) ** 2
-    square = square + (v[..., 1:-1, :] - east / (f * EARTH_RADIUS)) ** 2
-    rows = np.abs(grid.latitude[1:-1]) > 30
-    weight = np.where(rows[:, None], area, 0.0)
+    rows = rows_between(grid, 30, 90)
+    all_round = np.concatenate([geopotential[..., -1:], geopotential, geopotential[..., :1]], axis=-1)
+    u_g, v_g = geostrophic(all_round, grid, rows)
+    weight = grid.area_weights[rows]
+    square = (u[..., rows, :] - u_g) ** 2 + (v[..., rows, :] - v_g) ** 2
     return float((square * weight).mean() / weight.mean())
 
 

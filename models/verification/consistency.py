@@ -66,12 +66,33 @@ def geostrophic_wind(geopotential: ArrayLike, grid: Grid) -> np.ndarray:
     Returns:
         (..., rows, W - 2), with the rows between 20 and 85 degrees that have neighbours.
     """
+    return np.hypot(*geostrophic(geopotential, grid, rows_between(grid, 20, 85)))
+
+
+def rows_between(grid: Grid, low: float, high: float) -> np.ndarray:
+    """Rows that have neighbours on both sides, between two latitudes of either hemisphere, in degrees."""
+    rows = np.arange(1, grid.latitude.size - 1)
+    latitude = np.abs(grid.latitude[rows])
+    return rows[(latitude > low) & (latitude < high)]
+
+
+def geostrophic(geopotential: ArrayLike, grid: Grid, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Geostrophic wind to the east and to the north, m/s, by central differences.
+
+    u_g = -dPhi/dphi / (f a),  v_g = dPhi/dlambda / (f a cos phi).
+
+    Args:
+        geopotential: m2 s-2, (..., H, W).
+        grid: with its latitudes, and its spacing of longitudes.
+        rows: that have neighbours on both sides, none at the equator.
+
+    Returns:
+        Twice (..., rows, W - 2): of columns that have neighbours.
+    """
     z, lat = np.asarray(geopotential, dtype=np.float64), np.deg2rad(grid.latitude)
-    rows = np.arange(1, lat.size - 1)
-    rows = rows[(np.abs(lat[rows]) > np.deg2rad(20)) & (np.abs(lat[rows]) < np.deg2rad(85))]
-    f = 2 * ROTATION * np.sin(lat[rows])[:, None]
+    fa = 2 * ROTATION * EARTH_RADIUS * np.sin(lat[rows])[:, None]
     north = (z[..., rows - 1, 1:-1] - z[..., rows + 1, 1:-1]) / (lat[rows - 1] - lat[rows + 1])[:, None]
     east = (z[..., rows, 2:] - z[..., rows, :-2]) / (
         2 * np.deg2rad(grid.spacing) * np.cos(lat[rows])[:, None]
     )
-    return np.hypot(north, east) / (EARTH_RADIUS * np.abs(f))
+    return -north / fa, east / fa
