@@ -18,6 +18,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from models.posterior.grams import ROWS
+
 
 class Bracket(Protocol):
     """S, factorised."""
@@ -70,13 +72,20 @@ class ModeBracket:
     growth: Tensor
 
     @classmethod
-    def of(cls, along: Tensor, variances: Tensor, diagonal: Tensor) -> "ModeBracket":
-        """S = A diag(variances) A^T + diag(diagonal), for A = `along` (p, rank) and diagonal (p,)."""
+    def of(
+        cls, along: Tensor, variances: Tensor, diagonal: Tensor, gram: Tensor | None = None
+    ) -> "ModeBracket":
+        """S = A diag(variances) A^T + diag(diagonal), for A = `along` (p, rank) and diagonal (p,).
+
+        Arguments:
+            gram: A^T diag(1 / diagonal) A, (rank, rank) float64, where it is known.
+        """
         scale = diagonal.double().sqrt()
-        gram = along.new_zeros(along.shape[1], along.shape[1], dtype=torch.float64)
-        for rows, d in zip(along.split(ROWS), scale.split(ROWS), strict=True):
-            scaled = rows.double() / d[:, None]
-            gram += scaled.T @ scaled
+        if gram is None:
+            gram = along.new_zeros(along.shape[1], along.shape[1], dtype=torch.float64)
+            for rows, d in zip(along.split(ROWS), scale.split(ROWS), strict=True):
+                scaled = rows.double() / d[:, None]
+                gram.addmm_(scaled.T, scaled)
         root = variances.double().sqrt()
         growth, rotation = torch.linalg.eigh(root[:, None] * gram * root)
         kept = growth > growth[-1] * along.shape[1] * torch.finfo(growth.dtype).eps
@@ -116,6 +125,3 @@ def projected(x: Tensor, along: Tensor) -> Tensor:
     """x A for x (N, p) and A (p, rank), float64 whatever A is kept in."""
     parts = zip(x.double().split(ROWS, dim=1), along.split(ROWS), strict=True)
     return sum((own @ rows.double() for own, rows in parts), x.new_zeros((), dtype=torch.float64))
-
-
-ROWS = 2**13  # observations whose modes are copied at a time

@@ -21,9 +21,12 @@ from torch import Tensor
 
 from models.posterior.bracket import Bracket, ModeBracket, projected
 from models.posterior.gaussian import GaussianObservations
+from models.posterior.grams import Grams
 from models.posterior.patches import Patch, Turn, TurnedBracket
 
 Linear = Callable[[Tensor], Tensor]
+
+VERY_MANY = 8192  # observations, from which on products of their modes are summed once for all noise levels
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,12 +60,23 @@ class ManyObservations(GaussianObservations):
         return self.along.square().sum(-1) + self.rest
 
     def bracket(self, sigma: float | None = None, inflation: Tensor | None = None) -> Bracket:
-        """By the Woodbury identity in the space of the modes, of observations turned patch by patch."""
+        """By the Woodbury identity in the space of the modes, of observations turned patch by patch.
+
+        Of very many at a noise level, what small scales add is rounded a little (`grams.py`).
+        """
         variances, floor = (v.to(self.along) for v in self.left(sigma))
         turn, along = self._turned if inflation is None else self._turn(self._variances(inflation))
         if self.shared is not None:
             variances = torch.cat([variances, variances.new_ones(self.shared.shape[1])])
-        return TurnedBracket(turn, ModeBracket.of(along, variances, 1 + floor * turn.theta))
+        if sigma is None or inflation is not None or len(along) < VERY_MANY:
+            return TurnedBracket(turn, ModeBracket.of(along, variances, 1 + floor * turn.theta))
+        diagonal, gram = self._grams.at(float(floor))
+        return TurnedBracket(turn, ModeBracket.of(along, variances, diagonal, gram))
+
+    @cached_property
+    def _grams(self) -> Grams:
+        turn, along = self._turned
+        return Grams.of(along, turn.theta, float(self.climatology.floor))
 
     @cached_property
     def _turned(self) -> tuple[Turn, Tensor]:
