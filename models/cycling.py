@@ -18,7 +18,7 @@ from models.analysis import Analysis
 from models.observations.operator import ObservationOperator
 from models.posterior.given import Given, given
 from models.posterior.linearise import by_action
-from models.posterior.memory import exactly, remembered
+from models.posterior.memory import followed, remembered
 from models.posterior.noise import CounterNoise
 from models.posterior.posterior import Posterior
 from models.posterior.sampler import Preset, Progress
@@ -26,6 +26,7 @@ from models.posterior.sampler import sample as draw
 from models.posterior.tangent import Tangent
 from models.prior.prior import Prior
 from models.simulation.truth import Reported
+from models.state.time import year_fraction
 
 Array = NDArray[np.float64]
 EXACT = 0.05  # error of a state that a member is given, in latents; about what is left of noise in a sample
@@ -68,7 +69,7 @@ class Windows:
             reported: of each state; of those that `before` knows already, nothing.
             before: the first state as the last window has it, (N, K, h, w).
         """
-        return self.sample(times, reported, self._remembered(before), progress)
+        return self.sample(times, reported, self._remembered(times, before), progress)
 
     def smoothed(
         self,
@@ -78,13 +79,12 @@ class Windows:
         after: Tensor,
     ) -> Tensor:
         """The same, each member given its last state, (N, K, h, w)."""
-        return self.sample(
-            times, reported, [*self._remembered(before), exactly(after, len(times) - 1, EXACT)]
-        )
+        ahead = followed(after, self.prior, _when(times), EXACT, back=True)
+        return self.sample(times, reported, [*self._remembered(times, before), ahead])
 
     def forecast(self, times: pd.DatetimeIndex, start: Tensor) -> Tensor:
         """The same, each member given its first state, and no reports."""
-        return self.sample(times, [None] * len(times), [exactly(start, 0, EXACT)])
+        return self.sample(times, [None] * len(times), [followed(start, self.prior, _when(times), EXACT)])
 
     def interpolated(
         self, times: pd.DatetimeIndex, reported: Sequence[Reported | None], count: int = 64
@@ -107,40 +107,15 @@ class Windows:
         known: Sequence[Given],
         progress: Callable[[Progress], None] = lambda p: None,
     ) -> Tensor:
-        """Members of a window given reports and states, (N, L, K, h, w).
-
-        A prior that has learned windows whose first state is known takes that one itself.
-        """
-        first = [s for s in known if s.position == 0 and self.prior.knows_first]
-        if not first:
-            return self._drawn(self.prior, times, reported, known, range(self.members), progress)
-        (state, error), later = (first[0].state, first[0].error), [s for s in known if s.position]
-        priors = self.prior.knowing(state, error.square())
-        if len(priors) == 1:
-            return self._drawn(priors[0], times, reported, later, range(self.members), progress)
-        parts = [
-            self._drawn(prior, times, reported, [s.of(k) for s in later], [k], progress)
-            for k, prior in enumerate(priors)
-        ]
-        return torch.cat(parts)
-
-    def _drawn(
-        self,
-        prior: Prior,
-        times: pd.DatetimeIndex,
-        reported: Sequence[Reported | None],
-        known: Sequence[Given],
-        members: Sequence[int],
-        progress: Callable[[Progress], None],
-    ) -> Tensor:
-        posterior = self._posterior(Analysis(prior, times), reported)
+        """Members of a window given reports and states, (N, L, K, h, w)."""
+        posterior, members = self._posterior(Analysis(self.prior, times), reported), range(self.members)
         noise = CounterNoise(self.seed, members, times, mirrored=False)  # scores take them for draws
-        return draw(given(posterior, known, len(members)), self.preset, noise, progress)
+        return draw(given(posterior, known, self.members), self.preset, noise, progress)
 
-    def _remembered(self, before: Tensor | None) -> list[Given]:
+    def _remembered(self, times: pd.DatetimeIndex, before: Tensor | None) -> list[Given]:
         if before is None:
             return []
-        return [remembered(before, self.prior.climatology, self.inflation)]
+        return [remembered(before, self.prior, _when(times), self.inflation)]
 
     def prepare(self, times: pd.DatetimeIndex) -> None:
         """What the windows of a month share is worked out, if it has not been."""
@@ -156,9 +131,13 @@ class Windows:
 
     def _posterior(self, analysis: Analysis, reported: Sequence[Reported | None]) -> Posterior:
         operator, value, error = _of_window(reported, self.prior)
-        tangent = self._tangent(replace(analysis, prior=self.prior)) if len(value) else None
+        tangent = self._tangent(analysis) if len(value) else None
         seen = by_action(analysis.prior, operator, analysis.mean, value, error, tangent)
         return analysis.through(operator, seen)
+
+
+def _when(times: pd.DatetimeIndex) -> Tensor:
+    return torch.from_numpy(year_fraction(times))
 
 
 def _of_window(

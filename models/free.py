@@ -11,8 +11,7 @@ import torch
 from torch import Tensor
 
 from models.cycling import EXACT, Windows
-from models.posterior.given import Given
-from models.posterior.memory import exactly
+from models.posterior.given import Given, exactly
 from models.posterior.windows import Known, coarse_to_fine
 
 

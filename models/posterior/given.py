@@ -1,22 +1,49 @@
-"""States of a window that are given, up to an error: observations of the latents themselves.
+"""What is known of a window's states beside the reports: observations of the latents themselves.
 
-What is observed of a member is how far its latents depart from the state it is given, and that is to be
-nothing (`Posterior.of_rows` does the same for few numbers).
+Rows are scaled so that their errors are independent and of size one. What is observed of a member is how far
+its rows depart from those it is given, and that is to be nothing (`Posterior.of_rows` does the same for few
+numbers).
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from models.posterior.many import ManyObservations
 from models.posterior.posterior import Posterior
+from models.prior.climatology import Climatology
+
+
+class Given(Protocol):
+    """Linear in windows: G z = wanted + n, n ~ N(0, 1).
+
+    Attributes:
+        wanted: of each member, or the same for all, (N, p) or (1, p).
+    """
+
+    @property
+    def wanted(self) -> Tensor:
+        """See above."""
+
+    def look(self, z: Tensor) -> Tensor:
+        """G z for windows (N, L, K, h, w): (N, p)."""
+
+    def back(self, weights: Tensor, length: int) -> Tensor:
+        """G^T w for w (N, p): windows of that many states, (N, L, K, h, w)."""
+
+    def along(self, climatology: Climatology) -> Tensor:
+        """G U, (p, rank)."""
+
+    def squares(self) -> Tensor:
+        """Diagonal of G G^T, (p,)."""
 
 
 @dataclass(frozen=True, eq=False)
-class Given:
-    """One state.
+class GivenState:
+    """One state, with independent errors.
 
     Attributes:
         position: in the window, 0 the first.
@@ -28,51 +55,74 @@ class Given:
     state: Tensor
     error: Tensor
 
-    def of(self, member: int) -> "Given":
-        """What one member is given."""
-        return replace(self, state=self.state if len(self.state) == 1 else self.state[member : member + 1])
+    @property
+    def wanted(self) -> Tensor:
+        """As of any `Given`."""
+        return (self.state / self.error).flatten(1)
+
+    def look(self, z: Tensor) -> Tensor:
+        """As of any `Given`."""
+        return (z[:, self.position] / self.error).flatten(1)
+
+    def back(self, weights: Tensor, length: int) -> Tensor:
+        """As of any `Given`."""
+        z = weights.new_zeros(len(weights), length, *self.error.shape)
+        z[:, self.position] = weights.unflatten(1, self.error.shape) / self.error
+        return z
+
+    def along(self, climatology: Climatology) -> Tensor:
+        """As of any `Given`."""
+        return climatology.at_state(self.position) / self.error.flatten()[:, None]
+
+    def squares(self) -> Tensor:
+        """As of any `Given`."""
+        return self.error.flatten() ** -2
 
 
-def given(posterior: Posterior, states: Sequence[Given], members: int) -> Posterior:
+def exactly(states: Tensor, position: int, error: float) -> GivenState:
+    """A state of each member, (N, K, h, w), with an error that is small beside what latents vary by."""
+    return GivenState(position, states, torch.full(states.shape[1:], error))
+
+
+def given(posterior: Posterior, known: Sequence[Given], members: int) -> Posterior:
     """The posterior of `members` windows, given these states as well.
 
     Raises:
         TypeError: the observations of `posterior` are not `ManyObservations`.
     """
-    if not states:
+    if not known:
         return posterior
-    reports = posterior.gaussian
+    reports, length = posterior.gaussian, len(posterior.mean)
     if not isinstance(reports, ManyObservations):
         raise TypeError("states can be given beside observations by action only (`linearise.by_action`)")
-    _, *shape = posterior.mean.shape
-    positions = [s.position for s in states]
-    wanted = torch.stack([s.state.expand(members, *shape) for s in states], dim=1)
-    error = torch.stack([s.error for s in states]).flatten()
-    along = torch.cat([reports.climatology.at_state(p) for p in positions])
+    wanted = torch.cat([k.wanted.expand(members, -1) for k in known], dim=1)
+    along = torch.cat([k.along(reports.climatology) for k in known])
+    squares = torch.cat([k.squares() for k in known])
+    counts = [len(reports.value), *(k.wanted.shape[1] for k in known)]
 
-    def at(z: Tensor) -> Tensor:
-        return z[:, positions].flatten(1)
+    def look(z: Tensor) -> Tensor:
+        return torch.cat([k.look(z) for k in known], dim=1)
 
     def observe(z: Tensor) -> Tensor:
-        own = wanted.flatten(1).repeat_interleave(len(z) // members, dim=0)
-        return torch.cat([posterior.observe(z), at(z) - own], dim=1)
+        own = wanted.repeat_interleave(len(z) // members, dim=0)
+        return torch.cat([posterior.observe(z), look(z) - own], dim=1)
 
     def action(anomalies: Tensor) -> Tensor:
-        return torch.cat([reports.action(anomalies), at(anomalies)], dim=1)
+        return torch.cat([reports.action(anomalies), look(anomalies)], dim=1)
 
     def adjoint(weights: Tensor) -> Tensor:
-        count = len(reports.value)
-        out = reports.adjoint(weights[:, :count])
-        return out.index_add(1, torch.tensor(positions), weights[:, count:].unflatten(1, (-1, *shape)))
+        first, *others = weights.split(counts, dim=1)
+        parts = [k.back(own, length) for k, own in zip(known, others, strict=True)]
+        return sum(parts, reports.adjoint(first))
 
-    departure = (posterior.mean[positions] - wanted).flatten(1)
+    departure = look(posterior.mean[None]) - wanted
     both = ManyObservations(
-        torch.cat([reports.value, torch.zeros_like(error)]),
-        torch.cat([reports.error, error]),
+        torch.cat([reports.value, torch.zeros_like(squares)]),
+        torch.cat([reports.error, torch.ones_like(squares)]),
         torch.cat([reports.background.expand(members, -1), departure], dim=1),
         reports.climatology,
         torch.cat([reports.along, along]),
-        torch.cat([reports.rest, (1 - along.square().sum(1)).clamp_min(0)]),
+        torch.cat([reports.rest, (squares - along.square().sum(1)).clamp_min(0)]),
         action,
         adjoint,
         reports.small,

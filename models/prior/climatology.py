@@ -76,10 +76,6 @@ class Climatology(nn.Module):
         """m at fractions of the year (..., L): (..., L, K, h, w)."""
         return torch.einsum("...s,skhw->...khw", seasonal(year_fraction).to(self.seasons), self.seasons)
 
-    def told(self, year_fraction: Tensor) -> tuple[Tensor, ...]:
-        """What a network is told of windows besides noise level and season; of these, nothing."""
-        return ()
-
     def apply(self, function: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:  # type: ignore[override]
         """f(C) x for x (N, L, K, h, w).
 

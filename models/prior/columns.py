@@ -71,7 +71,6 @@ class ColumnNetwork(nn.Module):
     """
 
     static: Tensor
-    unknown: Tensor
 
     recompute = False  # whether activations of blocks are computed again on the way back, not kept
 
@@ -89,9 +88,7 @@ class ColumnNetwork(nn.Module):
         channels, height, breadth = latent_shape
         self.fine, wide = fine, fine**2 * width
         self.register_buffer("static", static)
-        nothing = torch.cat([torch.zeros(channels, height, breadth), torch.ones(1, height, breadth)])
-        self.register_buffer("unknown", nothing, persistent=False)
-        self.inputs = nn.Linear((2 * window + 1) * channels + 1, wide)
+        self.inputs = nn.Linear(2 * window * channels, wide)
         self.statics = nn.Linear(len(static), wide)
         self.place = nn.Parameter(0.02 * torch.randn(height, breadth, wide))
         self.embed = nn.Sequential(
@@ -105,19 +102,11 @@ class ColumnNetwork(nn.Module):
             nn.init.zeros_(layer.weight)
             nn.init.zeros_(layer.bias)
 
-    def forward(
-        self, x: Tensor, log_sigma: Tensor, season: Tensor, step: Tensor, first: Tensor | None = None
-    ) -> Tensor:
-        """As of `models.prior.trajectory.TrajectoryTransformer`.
-
-        Arguments:
-            first: what is known of the first state, (N, K + 1, h, w) or (K + 1, h, w); see
-                `models.prior.known.KnownClimatology.told`.
-        """
+    def forward(self, x: Tensor, log_sigma: Tensor, season: Tensor, step: Tensor) -> Tensor:
+        """As of `models.prior.trajectory.TrajectoryTransformer`."""
         told = [waves(log_sigma), waves(step.log().expand(len(x))), season]
         condition = F.silu(self.embed(torch.cat(told, dim=-1)))
-        known = (self.unknown if first is None else first).expand(len(x), *self.unknown.shape)
-        columns = self.inputs(torch.cat([x.flatten(1, 2), known], dim=1).movedim(1, -1))
+        columns = self.inputs(x.flatten(1, 2).movedim(1, -1))
         places = spread(columns + self.statics(self.static.movedim(0, -1)) + self.place, self.fine)
         places = places * (1 + self.strength(condition)[:, None, None])
         for block in self.blocks:

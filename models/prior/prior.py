@@ -7,7 +7,7 @@ states. Its folder is written by `models.classical.prior` and described by `mode
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -19,8 +19,7 @@ from models.prior.card import PriorCard
 from models.prior.climatology import Climatology
 from models.prior.convolution import ConvolutionalNetwork
 from models.prior.denoiser import Denoiser, SpaceTimeTransformer
-from models.prior.known import KnownClimatology
-from models.prior.space_time import SpaceTimeClimatology
+from models.prior.forecaster import Forecaster
 from models.prior.sphere import SphereAutoencoder
 from models.prior.sphere_prior import assemble
 
@@ -46,12 +45,14 @@ class Prior:
     """p(z): windows of latents; and the way from latents to states in SI units.
 
     `climatology` is the Gaussian model of the same latents; the denoiser may be preconditioned by another.
+    Some have learned what follows from a state, too.
     """
 
     card: PriorCard
     autoencoder: Autoencoder | SphereAutoencoder | Standardised
     denoiser: Denoiser
     climatology: Climatology
+    forecaster: Forecaster | None = None
 
     def decode(self, z: Tensor) -> Tensor:
         """Latents (..., K, h, w) -> states in SI units (..., C, H, W)."""
@@ -62,34 +63,6 @@ class Prior:
         """States in SI units (..., C, H, W) -> latents (..., K, h, w)."""
         mean, std = self._scale(self.card.state.mean), self._scale(self.card.state.std)
         return self.autoencoder.encode(((states.double() - mean) / std).float())
-
-    @property
-    def knows_first(self) -> bool:
-        """Whether it has learned windows of which the first state is known (`knowing`)."""
-        return bool(self.card.architecture.get("denoiser", {}).get("first"))
-
-    def knowing(self, states: Tensor, error: Tensor) -> list["Prior"]:
-        """For each of some states, latents (N, K, h, w), the prior of windows of which it is the first.
-
-        Arguments:
-            error: variances of what the states are wrong by, independent of each other, (K, h, w).
-
-        Raises:
-            ValueError: it has not learned that.
-        """
-        if not self.knows_first:
-            raise ValueError(f"the prior {self.card.name} has not learned windows with a known first state")
-        given, trained_with = (
-            KnownClimatology.knowing(cast(SpaceTimeClimatology, c), error)
-            for c in (self.climatology, self.denoiser.climatology)
-        )
-        network = self.denoiser.network
-        return [
-            replace(
-                self, climatology=given.at(state), denoiser=Denoiser(trained_with.at(state), network).eval()
-            )
-            for state in states
-        ]
 
     @staticmethod
     def _scale(x: Any) -> Tensor:

@@ -9,6 +9,7 @@ from models.prior.card import PriorCard
 from models.prior.climatology import Climatology
 from models.prior.columns import ColumnNetwork
 from models.prior.denoiser import Denoiser
+from models.prior.forecaster import Forecaster
 from models.prior.gain import Gain
 from models.prior.lagged import LaggedCovariance
 from models.prior.sphere import SphereAutoencoder
@@ -28,11 +29,11 @@ class AtStep(nn.Module):
         hour = torch.tensor(float(hours), device=network.static.device)
         self.register_buffer("hours", hour, persistent=False)
 
-    def forward(self, x: Tensor, log_sigma: Tensor, season: Tensor, *first: Tensor) -> Tensor:
+    def forward(self, x: Tensor, log_sigma: Tensor, season: Tensor) -> Tensor:
         """See `TrajectoryTransformer` and `ColumnNetwork`."""
         few = AT_ONCE if x.device.type == "cpu" else len(x)
-        parts = zip(*(v.split(few) for v in (x, log_sigma, season, *first)), strict=True)
-        return torch.cat([self.network(*part[:3], self.hours, *part[3:]) for part in parts])
+        parts = zip(*(v.split(few) for v in (x, log_sigma, season)), strict=True)
+        return torch.cat([self.network(*part, self.hours) for part in parts])
 
 
 def build_autoencoder(card: PriorCard) -> SphereAutoencoder:
@@ -53,6 +54,16 @@ def build_network(card: PriorCard) -> TrajectoryNetwork:
     )
 
 
+def build_forecaster(card: PriorCard) -> Forecaster | None:
+    """With untrained weights and static fields of zeros; None if the prior has none for its step."""
+    sizes = card.architecture.get("forecaster")
+    if sizes is None or card.state.step_hours != card.architecture["climatology"]["steps"][0]:
+        return None
+    shape = build_autoencoder(card).latent_shape
+    static = torch.zeros(card.architecture["denoiser"]["static"], *shape[1:])
+    return Forecaster(shape, static, card.state.step_hours, states=card.window, **sizes)
+
+
 def lagged_of(card: PriorCard, weights: dict[str, Tensor]) -> LaggedCovariance:
     """From the tensors called `climatology.*`."""
     sizes = card.architecture["climatology"]
@@ -69,14 +80,20 @@ def lagged_of(card: PriorCard, weights: dict[str, Tensor]) -> LaggedCovariance:
     )
 
 
-def assemble(card: PriorCard, weights: dict[str, Tensor]) -> tuple[SphereAutoencoder, Denoiser, Climatology]:
-    """Autoencoder, denoiser and Climatology of the card's step, from the tensors of a file.
+def assemble(
+    card: PriorCard, weights: dict[str, Tensor]
+) -> tuple[SphereAutoencoder, Denoiser, Climatology, Forecaster | None]:
+    """Autoencoder, denoiser, Climatology and forecaster of the card's step, from the tensors of a file.
 
     What the network adds to the expectation of the Climatology that it was trained with goes with no other.
     If that one had another floor than the file's, the architecture tells it, per step.
     """
     autoencoder, network = build_autoencoder(card), build_network(card)
-    for name, module in (("autoencoder", autoencoder), ("network", network)):
+    forecaster = build_forecaster(card)
+    modules = {"autoencoder": autoencoder, "network": network, "forecaster": forecaster}
+    for name, module in modules.items():
+        if module is None:
+            continue
         own = {k.partition(".")[2]: v for k, v in weights.items() if k.startswith(f"{name}.")}
         module.load_state_dict(own)
         module.eval().requires_grad_(False)
@@ -84,7 +101,7 @@ def assemble(card: PriorCard, weights: dict[str, Tensor]) -> tuple[SphereAutoenc
     climatology = lagged_of(card, weights).climatology(card.window, step)
     trained_with = climatology.with_floor(floors[str(step)]) if floors else climatology
     denoiser = Denoiser(trained_with, AtStep(network, step), gain_of(weights, step))
-    return autoencoder, denoiser.eval(), climatology
+    return autoencoder, denoiser.eval(), climatology, forecaster
 
 
 def gain_of(weights: dict[str, Tensor], step: int) -> Gain | None:

@@ -96,9 +96,8 @@ class TrajectoryConfig:
 
     `kind` is transformer (`models.prior.trajectory`) or columns (`models.prior.columns`); `sigma` the range
     of noise levels seen; `validation` a number of windows; `box` the side of a group of columns that attend
-    to each other, 0 for all, in a transformer; `fine` places along each side of a latent column and `first`
-    the share of batches of which the first state is known (`models.prior.known`), in columns. `muon`:
-    matrices are learned by Muon instead of AdamW.
+    to each other, 0 for all, in a transformer; `fine` places along each side of a latent column, in
+    columns. `muon`: matrices are learned by Muon instead of AdamW.
 
     Raises:
         ValueError: there is no such kind, or it has not what is asked of it.
@@ -116,7 +115,6 @@ class TrajectoryConfig:
     box: int = 0
     kind: str = "transformer"
     fine: int = 1
-    first: float = 0.0
     muon: bool = False
 
     def __post_init__(self) -> None:
@@ -124,10 +122,25 @@ class TrajectoryConfig:
             raise ValueError(f"denoiser: kind is transformer or columns, not {self.kind!r}")
         if self.kind == "columns" and self.box:
             raise ValueError("denoiser: columns have no attention, so no box")
-        if self.kind == "transformer" and (self.first or self.fine > 1):
-            raise ValueError("denoiser: `first` and `fine` are of columns, not of a transformer")
-        if not 0 <= self.first <= 1:
-            raise ValueError(f"denoiser: first is a share of batches, between 0 and 1, not {self.first:g}")
+        if self.kind == "transformer" and self.fine > 1:
+            raise ValueError("denoiser: `fine` is of columns, not of a transformer")
+
+
+@dataclass(frozen=True)
+class ForecasterConfig:
+    """Size and training of the forecaster (see `models.prior.forecaster`).
+
+    `noise` is added to the latents that are forecast from; `validation` is a number of states.
+    """
+
+    width: int
+    blocks: int
+    steps: int
+    batch: int
+    learning_rate: float
+    noise: float
+    validation: int
+    fine: int = 2
 
 
 @dataclass(frozen=True)
@@ -156,6 +169,7 @@ class SphereConfig:
     climatology: LaggedConfig
     denoiser: TrajectoryConfig
     grid: tuple[int, int]
+    forecaster: ForecasterConfig | None = None
     copy: bool = True
     card: dict[str, Any] = field(default_factory=dict)
 
@@ -204,6 +218,7 @@ KINDS: dict[str, tuple[type, dict[str, type]]] = {
             "autoencoder": SphereAutoencoderConfig,
             "climatology": LaggedConfig,
             "denoiser": TrajectoryConfig,
+            "forecaster": ForecasterConfig,
         },
     ),
 }

@@ -3,7 +3,7 @@
 import math
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -11,16 +11,18 @@ from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from models.prior.climatology import HARMONICS, Climatology
+from models.prior.forecaster import Forecaster
 from models.prior.lagged import LaggedCovariance
 from models.prior.sphere import SphereAutoencoder
 from models.prior.sphere_prior import TrajectoryNetwork
 from models.state.grid import Grid
-from models.training.config import SphereConfig
+from models.training.config import ForecasterConfig, SphereConfig
 from models.training.footprint import footprint
 from models.training.source import STATIC
 from models.training.sphere import build, card_of
 from models.training.sphere_autoencoder import squares_lost
 from models.training.sphere_denoiser import Batch, denoising_losses
+from models.training.sphere_forecaster import squares_off
 
 COPIES = 5  # of each weight in float32: it, its average, the best average, two moments; gradients are counted
 HOURS = 8766  # of a year
@@ -80,11 +82,13 @@ def plan(config: SphereConfig, at_once: int = 1) -> Plan:
     ones = np.ones(len(config.channels))
     with FakeTensorMode():
         card = card_of(config, grid, ones, ones, Path())
-        autoencoder, network = build(card, torch.zeros(len(STATIC), height, breadth))
+        autoencoder, network, forecaster = build(card, torch.zeros(len(STATIC), height, breadth))
         stages = [
             _autoencoder(config, autoencoder, grid, at_once),
             *(_denoiser(config, network, autoencoder.latent_shape, at_once, r) for r in (False, True)),
         ]
+        if forecaster is not None:
+            stages.append(_forecaster(config, forecaster, at_once))
         climatologies = _climatologies(config, autoencoder.latent_shape)
     states = HOURS // config.step_hours
     return Plan(
@@ -143,6 +147,25 @@ def _denoiser(
         recompute=recompute,
         flop=took.flop * settings.batch // at_once,
         memory=took.peak + 4 * clean.numel() + _held(network) + _bytes_of(climatologies),
+    )
+
+
+def _forecaster(config: SphereConfig, module: Forecaster, at_once: int) -> Stage:
+    settings = cast(ForecasterConfig, config.forecaster)
+    height, breadth = module.place.shape[:2]
+    states = torch.zeros(at_once, 3, module.inputs.in_features, height, breadth)
+    when, weight = torch.zeros(at_once, 3), torch.ones(height, 1)
+    took = footprint(lambda: squares_off(module, states, when, states[:, 1], weight).mean())
+    return Stage(
+        name="forecaster",
+        parameters=_parameters(module),
+        tokens=settings.fine**2 * height * breadth,
+        batch=settings.batch,
+        steps=settings.steps,
+        at_once=at_once,
+        recompute=False,
+        flop=took.flop * settings.batch // at_once,
+        memory=took.peak + 4 * states.numel() + _held(module),
     )
 
 

@@ -14,10 +14,17 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from models.prior.card import PriorCard
+from models.prior.forecaster import Forecaster
 from models.prior.lagged import LaggedCovariance
 from models.prior.prior import HALF_FROM, Prior, write_prior
 from models.prior.sphere import SphereAutoencoder
-from models.prior.sphere_prior import TrajectoryNetwork, assemble, build_autoencoder, build_network
+from models.prior.sphere_prior import (
+    TrajectoryNetwork,
+    assemble,
+    build_autoencoder,
+    build_forecaster,
+    build_network,
+)
 from models.state.channels import channel
 from models.state.grid import Grid
 from models.state.spec import StateSpec
@@ -29,6 +36,7 @@ from models.training.same_run import same_run
 from models.training.source import STATIC, Source
 from models.training.sphere_autoencoder import encode_all, residual, train_autoencoder
 from models.training.sphere_denoiser import train_denoiser
+from models.training.sphere_forecaster import measure_courses, train_forecaster
 from models.training.trajectories import NORMALISATION, Trajectories, prepare
 from models.whole_files import written_whole
 
@@ -67,9 +75,10 @@ def train_sphere(
         processes=machine.processes,
     )
     card = card_of(config, found.grid, found.mean, found.std, folder / "prior")
-    autoencoder, network = build(card, found.static)
-    autoencoder.to(machine.device)
-    network.to(machine.device)
+    autoencoder, network, forecaster = build(card, found.static)
+    for module in (autoencoder, network, forecaster):
+        if module is not None:
+            module.to(machine.device)
     train_autoencoder(config, autoencoder, found, folder, report, tick, machine)
     lost = residual(autoencoder, found, found.of_years(config.years["validate"]))
     card = dataclasses.replace(card, representativeness=_in_si(lost, card))
@@ -77,8 +86,12 @@ def train_sphere(
     lagged = machine.processes.first_then_others(lambda: _lagged(config, latents, found, folder))
     card = _with_lags(card, lagged)
     train_denoiser(config, network, lagged, latents, found, folder, report, tick, machine)
-    gains = fit_gains(config, network, lagged, latents, found, machine)
-    tensors = _tensors(autoencoder, network, lagged) | gains
+    tensors = _tensors(autoencoder, network, lagged)
+    tensors |= fit_gains(config, network, lagged, latents, found, machine)
+    if forecaster is not None:
+        train_forecaster(config, forecaster, latents, found, folder, report, tick, machine)
+        measure_courses(config, forecaster, lagged.to(machine.device), latents, found)
+        tensors |= {f"forecaster.{k}": v for k, v in forecaster.state_dict().items()}
     weights = {name: value.cpu() for name, value in tensors.items()}
     test = _in_si(residual(autoencoder, found, found.of_years(config.years["test"])), card)
     card = dataclasses.replace(card, scores={"reconstruction": test})
@@ -125,21 +138,27 @@ def card_of(config: SphereConfig, grid: Grid, mean: np.ndarray, std: np.ndarray,
         "kind": "sphere",
         "autoencoder": {k: getattr(a, k) for k in ("patch", "latent", "reach", "width", "blocks")},
         "denoiser": {
-            **{k: getattr(d, k) for k in ("kind", "width", "blocks", "box", "fine", "first")},
+            **{k: getattr(d, k) for k in ("kind", "width", "blocks", "box", "fine")},
             "static": len(STATIC) * a.patch**2,
         },
         "climatology": {"steps": config.steps},
     }
+    if f := config.forecaster:
+        sizes = {k: getattr(f, k) for k in ("width", "blocks", "fine")}
+        architecture["forecaster"] = {"directions": config.climatology.modes, **sizes}
     return described(config, spec, architecture, folder)
 
 
-def build(card: PriorCard, static: Tensor) -> tuple[SphereAutoencoder, TrajectoryNetwork]:
+def build(card: PriorCard, static: Tensor) -> tuple[SphereAutoencoder, TrajectoryNetwork, Forecaster | None]:
     """Networks of that card with untrained weights; orography and land standardised, (2, H, W)."""
     with torch.random.fork_rng():
         torch.manual_seed(0)  # initialisation of layers takes no generator
         autoencoder, network = build_autoencoder(card), build_network(card)
-    network.static.copy_(F.pixel_unshuffle(static[None], autoencoder.patch)[0])
-    return autoencoder, network
+        forecaster = build_forecaster(card)
+    for module in (network, forecaster):
+        if module is not None:
+            module.static.copy_(F.pixel_unshuffle(static[None], autoencoder.patch)[0])
+    return autoencoder, network, forecaster
 
 
 def _in_si(residual: Tensor, card: PriorCard) -> dict[str, float]:

@@ -10,12 +10,10 @@ from torch import Tensor, nn
 
 from models.prior.climatology import Climatology
 from models.prior.denoiser import Denoiser, relative_loss
-from models.prior.known import KnownClimatology
 from models.prior.lagged import LaggedCovariance
 from models.prior.sphere_prior import AtStep, TrajectoryNetwork
 from models.training.accelerator import Machine, Reduced, normal, seeds
 from models.training.config import SphereConfig
-from models.training.first_states import KNOWN, first_states
 from models.training.loop import train
 from models.training.processes import Share
 from models.training.run import Report, Tick
@@ -23,17 +21,13 @@ from models.training.trajectories import Trajectories, spread, windows
 
 
 class Batch(NamedTuple):
-    """Windows of one step: latents (n, L, K, h, w), when (n, L), noise level and seed of the noise (n,).
-
-    `known`: how well their first state is known, one of `first_states`; -1 if it is not.
-    """
+    """Windows of one step: latents (n, L, K, h, w), when (n, L), noise level and seed of the noise (n,)."""
 
     step: int
     clean: Tensor
     when: Tensor
     sigma: Tensor
     seeds: list[int]
-    known: int = -1
 
     def to(self, device: torch.device) -> "Batch":
         """On that device."""
@@ -53,14 +47,10 @@ def train_denoiser(
     tick: Tick,
     machine: Machine,
 ) -> None:
-    """Each batch has windows of one step: the first of `steps` half of the time, the others the rest.
-
-    Of a share of batches, `first`, the first state is known, each time with other errors (`first_states`).
-    """
+    """Each batch has windows of one step: the first of `steps` half of the time, the others the rest."""
     settings, device = config.denoiser, network.static.device
     there = lagged.to(device)
     climatologies = {step: there.climatology(config.window, step) for step in config.steps}
-    knowing = {step: first_states(climatologies[step]) if settings.first else [] for step in config.steps}
     low, high = (math.log(s) for s in settings.sigma)
     starts = {
         (name, step): found.starts(years, (config.window - 1) * step // config.step_hours)
@@ -73,9 +63,9 @@ def train_denoiser(
     network.recompute = machine.recompute
     machine.ready(list(network.blocks))
 
-    def load(step: int, known: int, first: Tensor, sigma: Tensor, noise: Tensor) -> Batch:
+    def load(step: int, first: Tensor, sigma: Tensor, noise: Tensor) -> Batch:
         clean, when = windows(latents, found, first, config.window, step // config.step_hours)
-        return Batch(step, clean, when, sigma, noise.tolist(), known)
+        return Batch(step, clean, when, sigma, noise.tolist())
 
     def batch_of(generator: torch.Generator, share: Share) -> Batch:
         others = len(config.steps) - 1
@@ -84,30 +74,25 @@ def train_denoiser(
         possible = starts["train", step]
         first = possible[torch.randint(len(possible), (settings.batch,), generator=generator)]
         sigma = torch.empty(settings.batch).uniform_(low, high, generator=generator).exp()
-        noise, known = seeds(settings.batch, generator), -1
-        if float(torch.rand((), generator=generator)) < settings.first:
-            known = int(torch.randint(KNOWN, (), generator=generator))
-        return load(step, known, share.take(first), share.take(sigma), share.take(noise))
+        noise = seeds(settings.batch, generator)
+        return load(step, share.take(first), share.take(sigma), share.take(noise))
 
     def losses(module: nn.Module, batch: Batch) -> Tensor:
         network = cast(TrajectoryNetwork, module)
-        own = climatologies[batch.step] if batch.known < 0 else knowing[batch.step][batch.known]
-        return denoising_losses(network, batch.to(device), own, machine.bfloat16)
+        return denoising_losses(network, batch.to(device), climatologies[batch.step], machine.bfloat16)
 
     def validate(module: nn.Module) -> dict[str, float]:
         generator, step = torch.Generator().manual_seed(1), config.steps[0]
         first = spread(starts["validate", step], settings.validation)
 
-        def score(known: int, sigma: Tensor) -> float:
+        def score(sigma: Tensor) -> float:
             parts = [
-                losses(module, load(step, known, part, sigma.expand(len(part)), seeds(len(part), generator)))
+                losses(module, load(step, part, sigma.expand(len(part)), seeds(len(part), generator)))
                 for part in first.split(machine.at_once(settings.batch))
             ]
             return float(torch.cat(parts).mean())
 
-        scores = {f"sigma {sigma:.2g}": score(-1, sigma) for sigma in torch.linspace(low, high, 6).exp()}
-        if settings.first:
-            scores["forecast"] = score(0, torch.tensor(high).exp())
+        scores = {f"sigma {sigma:.2g}": score(sigma) for sigma in torch.linspace(low, high, 6).exp()}
         return {"loss": sum(scores.values()) / len(scores), **scores}
 
     best = train(
@@ -134,10 +119,6 @@ def denoising_losses(
 ) -> Tensor:
     """See `models.prior.denoiser.relative_loss`, (n,); `bfloat16`: on a CPU too."""
     noisy = batch.clean + batch.sigma[:, None, None, None, None] * normal(batch.clean, batch.seeds)
-    if isinstance(climatology, KnownClimatology):
-        seen = batch.clean[:, 0]
-        error = normal(seen, [seed + 1 for seed in batch.seeds])
-        climatology = climatology.at(seen + climatology.error.sqrt() * error)
     at_step = Reduced(AtStep(network, batch.step), bfloat16)
     denoised = Denoiser(climatology, at_step)(noisy, batch.sigma, batch.when)
     return relative_loss(denoised - batch.clean, batch.sigma, climatology)

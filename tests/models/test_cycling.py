@@ -1,18 +1,14 @@
 """Windows of the Earth in a row: what they are given they keep, and what is reported they are drawn to."""
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
 
 from models.analysis import Analysis
 from models.cycling import Windows
 from models.posterior.sampler import Preset
 from models.prior.card import load_card
-from models.prior.prior import Prior, load_prior
-from models.prior.sphere_prior import assemble, build_network
+from models.prior.prior import load_prior
 from models.simulation.truth import Truth
 
 QUICK = Preset(4, 2.0, 0.1, stochastic=True, iterations=1)
@@ -52,34 +48,16 @@ def test_a_forecast_begins_where_it_is_told_and_is_nearer_than_the_climatology(
     assert ahead < 0.6 * distance(windows, climate, there)
 
 
-@pytest.fixture(scope="module")
-def knowing(windows: Windows) -> Windows:
-    """The Gaussian of the same prior, as one that knows first states: its network has learned nothing."""
-    card = windows.prior.card
-    sizes = {"kind": "columns", "width": 8, "blocks": 1, "fine": 2, "first": 0.5, "static": 32}
-    card = replace(card, architecture={**card.architecture, "denoiser": sizes})
-    weights = {k: v.float() for k, v in load_file(card.weights_path).items() if not k.startswith("network.")}
-    weights |= {f"network.{k}": v for k, v in build_network(card).state_dict().items()}
-    return replace(windows, prior=Prior(card, *assemble(card, weights)))
-
-
-def test_a_prior_that_knows_first_states_gives_each_member_its_own(knowing: Windows, truth: Truth) -> None:
-    start = torch.cat([encoded(knowing, truth, 0), encoded(knowing, truth, 20)])
-    z = knowing.forecast(truth.times[:5], start)
-    away = (z[:, None, 1] - start).square().mean((2, 3, 4)).sqrt()  # of each member from each start
-    assert away[0, 0] < 0.8 * away[0, 1] and away[1, 1] < 0.8 * away[1, 0]
-
-
-def test_reports_add_to_what_is_remembered(knowing: Windows, truth: Truth) -> None:
-    times, start, there = truth.times[:5], encoded(knowing, truth, 0), truth.states(4)[0]
+def test_reports_add_to_what_is_remembered(windows: Windows, truth: Truth) -> None:
+    times, start, there = truth.times[:5], encoded(windows, truth, 0), truth.states(4)[0]
     before = start + 0.1 * torch.randn(8, *start.shape[1:], generator=torch.Generator().manual_seed(0))
-    seen = truth.reported("surface", knowing.prior.card.state, 4, seed=0)
+    seen = truth.reported("surface", windows.prior.card.state, 4, seed=0)
     remembered, both = (
-        distance(knowing, knowing.states(knowing.filtered(times, [None] * 4 + [r], before)[:, -1]), there)
+        distance(windows, windows.states(windows.filtered(times, [None] * 4 + [r], before)[:, -1]), there)
         for r in (None, seen)
     )
-    climate = knowing.states(knowing.interpolated(times, [None] * 5)[:, -1])
-    assert both < remembered < distance(knowing, climate, there)
+    climate = windows.states(windows.interpolated(times, [None] * 5)[:, -1])
+    assert both < remembered < distance(windows, climate, there)
 
 
 def test_reports_of_the_last_state_draw_the_window_to_it(windows: Windows, truth: Truth) -> None:

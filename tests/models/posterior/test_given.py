@@ -1,4 +1,4 @@
-"""States that are given beside reports, against the same rows in a dense matrix; and what is remembered."""
+"""States that are given beside reports, against the same rows in a dense matrix."""
 
 import dataclasses
 
@@ -9,10 +9,9 @@ import torch
 from models.analysis import Analysis
 from models.osse import example_network, observe
 from models.posterior.gaussian import LinearObservations
-from models.posterior.given import Given, given
+from models.posterior.given import GivenState, exactly, given
 from models.posterior.guidance import MomentMatching
 from models.posterior.linearise import by_action
-from models.posterior.memory import exactly, remembered
 from models.posterior.posterior import Posterior
 from models.testing.toy import gaussian_prior
 
@@ -45,7 +44,7 @@ def test_a_guided_step_is_that_of_reports_and_latents_in_one_matrix(
     dense, posterior = reports
     length, *shape = analysis.mean.shape
     wanted, error = analysis.mean[1] + noise(MEMBERS, *shape, seed=2), torch.full(tuple(shape), 0.5)
-    both = given(posterior, [Given(1, wanted, error)], MEMBERS)
+    both = given(posterior, [GivenState(1, wanted, error)], MEMBERS)
     z = analysis.mean + 2 * noise(MEMBERS, *analysis.mean.shape)
     found = MomentMatching(8)(both, z, SIGMA)
 
@@ -80,26 +79,6 @@ def test_a_dense_matrix_takes_no_states(
     dense = dataclasses.replace(reports[1], gaussian=reports[0])
     with pytest.raises(TypeError, match="by action only"):
         given(dense, [exactly(analysis.mean[:1], 0, 0.1)], 1)
-
-
-def test_what_is_remembered_and_the_climatology_together_are_what_the_ensemble_knew(
-    analysis: Analysis,
-) -> None:
-    """1 / c + 1 / e^2 = 1 / (inflation v) where every latent's variance is a quarter of the climatology's."""
-    climatology = analysis.prior.climatology
-    own = climatology.marginal(0)
-    draws = noise(4000, *own.shape)
-    draws = (draws - draws.mean(0)) / draws.std(0)
-    states = analysis.mean[1] + 0.5 * own.sqrt() * draws
-    memory = remembered(states, climatology, inflation=1.5)
-    torch.testing.assert_close(1 / (1 / own + memory.error**-2), 1.5 * 0.25 * own, rtol=1e-3, atol=0)
-    torch.testing.assert_close(memory.state[0], states.mean(0))
-
-
-def test_an_ensemble_as_wide_as_the_climatology_is_hardly_believed(analysis: Analysis) -> None:
-    own = analysis.prior.climatology.marginal(0)
-    memory = remembered(own.sqrt() * noise(4000, *own.shape) * 2, analysis.prior.climatology, inflation=1.0)
-    assert (memory.error**2 > 50 * own).all()
 
 
 def test_marginal_variances_are_the_diagonal_of_the_covariance(analysis: Analysis) -> None:

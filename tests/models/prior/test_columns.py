@@ -65,14 +65,6 @@ def test_spreading_columns_and_gathering_them_is_nothing():
     assert gathered(spread(x, 2), 2).equal(x)
 
 
-def test_what_is_known_of_the_first_state_is_heard_and_nothing_is_the_same_as_no_word():
-    network, x = a_network(), windows()
-    y = network(x, SIGMA, SEASON, SIX)
-    nothing = torch.cat([torch.zeros(2, *SHAPE), torch.ones(2, 1, *SHAPE[1:])], dim=1)
-    assert network(x, SIGMA, SEASON, SIX, nothing).equal(y)
-    assert not torch.allclose(network(x, SIGMA, SEASON, SIX, 0.5 * nothing), y, atol=1e-3)
-
-
 def test_noise_level_season_and_step_are_heard():
     network, x = a_network(), windows()
     y = network(x, SIGMA, SEASON, SIX)

@@ -80,7 +80,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-COLUMNS = "kind: columns, fine: 2, first: 0.5, muon: true"
+COLUMNS = "kind: columns, fine: 2, muon: true"
 
 
 def config(folder: Path, denoiser: str = "kind: transformer") -> SphereConfig:
@@ -105,30 +105,55 @@ def test_a_trained_prior_can_be_loaded_and_is_the_same(store: Path, tmp_path: Pa
     assert loaded.card.state.names == ["t500", "t850", "sp"]
     assert loaded.card.representativeness["sp"] < states.std()
     assert loaded.denoiser.climatology is loaded.climatology
-    assert loaded.knows_first == ("first" in denoiser)
+    assert loaded.forecaster is None
 
 
-def test_given_its_first_state_a_prior_knows_how_the_wave_goes_on(store: Path, tmp_path: Path):
-    prior = train_sphere(config(tmp_path, COLUMNS), store, tmp_path, lambda stage, row: None)
-    z, when = encoded(prior, slice(4000, 4003)), torch.full((1, 3), (4000 - 2920) / 1460)
-    (knowing,) = prior.knowing(z[:1], torch.full(z.shape[1:], 1e-4))
-    noisy = 50 * torch.randn(1, 3, 4, 4, 8, generator=torch.Generator().manual_seed(0))
-    ahead, nothing = (p.denoiser(noisy, torch.tensor([50.0]), when)[0] for p in (knowing, prior))
-    assert (ahead - z)[2].norm() < 0.7 * (nothing - z)[2].norm()
+FORECASTER = """
+forecaster: {width: 8, blocks: 1, steps: 200, batch: 8, learning_rate: 1.0e-2, noise: 0.02, validation: 8}
+"""
 
 
-def test_a_prior_that_has_not_learned_it_knows_no_first_state(store: Path, tmp_path: Path):
-    prior = train_sphere(config(tmp_path), store, tmp_path, lambda stage, row: None)
-    with pytest.raises(ValueError, match="tiny has not learned windows with a known first state"):
-        prior.knowing(torch.zeros(1, 4, 4, 8), torch.ones(4, 4, 8))
+def with_forecaster(folder: Path) -> SphereConfig:
+    (folder / "tiny.yaml").write_text(CONFIG + FORECASTER)
+    loaded = load_config(folder / "tiny.yaml")
+    assert isinstance(loaded, SphereConfig)
+    return loaded
+
+
+def test_a_forecaster_knows_how_the_wave_goes_on_and_came_there(store: Path, tmp_path: Path):
+    said: list[str] = []
+    train_sphere(with_forecaster(tmp_path), store, tmp_path, lambda stage, row: said.append(stage))
+    prior = load_prior(read_card(tmp_path / "prior"))
+    assert said == ["autoencoder", "denoiser", "forecaster"]
+    z, when = encoded(prior, slice(4000, 4003)), torch.tensor([(4000 - 2920) / 1460])
+    assert prior.forecaster is not None
+    ahead = prior.forecaster.course(z[:1], when, 2)[0]
+    assert (ahead - z)[2].norm() < 0.5 * (z[0] - z[2]).norm()
+    back = prior.forecaster.course(z[2:], when, 2, back=True)[0]
+    assert (back - z)[0].norm() < 0.5 * (z[2] - z[0]).norm()
+
+
+def test_a_forecaster_knows_what_it_is_wrong_by(store: Path, tmp_path: Path):
+    prior = train_sphere(with_forecaster(tmp_path), store, tmp_path, lambda stage, row: None)
+    assert prior.forecaster is not None
+    columns = prior.climatology.shape[2] * prior.climatology.shape[3]
+    traces = [prior.forecaster.modes[k].sum(0) + columns * prior.forecaster.rest[k].sum(0) for k in range(3)]
+    weather, ahead, back = (trace.diagonal() for trace in traces)
+    assert ahead[0] == 0 and ahead[0] < ahead[1] < ahead[2] < 0.5 * weather[2]
+    assert back[2] == 0 and back[2] < back[1] < back[0] < 0.5 * weather[0]
+
+
+def test_it_forecasts_six_hours_and_no_other_step(store: Path, tmp_path: Path):
+    train_sphere(with_forecaster(tmp_path), store, tmp_path, lambda stage, row: None)
+    card = read_card(tmp_path / "prior")
+    assert load_prior(card, 6).forecaster is not None
+    assert load_prior(card, 12).forecaster is None
 
 
 @pytest.mark.parametrize(
     ("denoiser", "words"),
     [
-        ("first: 0.5", "of columns, not of a transformer"),
         ("fine: 2", "of columns, not of a transformer"),
-        ("kind: columns, first: 2.0", "between 0 and 1, not 2"),
         ("kind: columns, box: 4", "no attention"),
     ],
 )
