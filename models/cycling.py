@@ -16,9 +16,9 @@ from torch import Tensor
 
 from models.analysis import Analysis
 from models.observations.operator import ObservationOperator
-from models.posterior.given import Given, given
+from models.posterior.given import Given, exactly, given
 from models.posterior.linearise import by_action
-from models.posterior.memory import followed, remembered
+from models.posterior.memory import remembered
 from models.posterior.noise import CounterNoise
 from models.posterior.posterior import Posterior
 from models.posterior.sampler import Preset, Progress
@@ -79,12 +79,27 @@ class Windows:
         after: Tensor,
     ) -> Tensor:
         """The same, each member given its last state, (N, K, h, w)."""
-        ahead = followed(after, self.prior, _when(times), EXACT, back=True)
+        ahead = exactly(after, len(times) - 1, EXACT)
         return self.sample(times, reported, [*self._remembered(times, before), ahead])
 
     def forecast(self, times: pd.DatetimeIndex, start: Tensor) -> Tensor:
-        """The same, each member given its first state, and no reports."""
-        return self.sample(times, [None] * len(times), [followed(start, self.prior, _when(times), EXACT)])
+        """The same, each member given its first state, and no reports: by the posterior."""
+        return self.sample(times, [None] * len(times), [exactly(start, 0, EXACT)])
+
+    def followed(self, times: pd.DatetimeIndex, start: Tensor) -> Tensor:
+        """The same, by the prior's forecaster.
+
+        Raises:
+            ValueError: the prior has none.
+        """
+        if self.prior.forecaster is None:
+            raise ValueError(f"the prior {self.prior.card.name} has no forecaster")
+        noise = CounterNoise(self.seed, range(len(start)), times, mirrored=False)
+        white = noise.states(0, (len(times), *start.shape[1:]))[:, 1:]
+        with torch.no_grad():
+            return self.prior.forecaster.course(
+                start, float(year_fraction(times)[0]), white, self.prior.climatology.directions.float()
+            )
 
     def interpolated(
         self, times: pd.DatetimeIndex, reported: Sequence[Reported | None], count: int = 64
@@ -115,7 +130,9 @@ class Windows:
     def _remembered(self, times: pd.DatetimeIndex, before: Tensor | None) -> list[Given]:
         if before is None:
             return []
-        return [remembered(before, self.prior, _when(times), self.inflation)]
+        climatology = self.prior.climatology
+        mean = climatology.mean(torch.from_numpy(year_fraction(times[:1])))[0]
+        return [remembered(before, climatology, mean, self.inflation)]
 
     def prepare(self, times: pd.DatetimeIndex) -> None:
         """What the windows of a month share is worked out, if it has not been."""
@@ -134,10 +151,6 @@ class Windows:
         tangent = self._tangent(analysis) if len(value) else None
         seen = by_action(analysis.prior, operator, analysis.mean, value, error, tangent)
         return analysis.through(operator, seen)
-
-
-def _when(times: pd.DatetimeIndex) -> Tensor:
-    return torch.from_numpy(year_fraction(times))
 
 
 def _of_window(

@@ -1,7 +1,8 @@
 """What follows when windows of the simulated Earth have been cycled: days ahead, and the way back.
 
-*Forecast*: from the last analysis, by the same posterior without reports. *Smoother*: a reanalysis, filtered
-forward and sampled backward; each member of a window is given the state that the one after it begins with.
+*Forecast*: from the last analysis, by the prior's forecaster, and by the same posterior without reports.
+*Smoother*: a reanalysis, filtered forward and sampled backward; each member of a window is given the state
+that the one after it begins with.
 """
 
 from collections.abc import Sequence
@@ -60,15 +61,17 @@ class Following:
 def forecasts(board: Board, following: Following, peer: "Peer | None") -> list[dict[str, Any]]:
     """Scores of one to five days from the end of the cycle."""
     rows, state, windows = [], following.end, board.windows
-    start, last = windows.states(state), len(following.steps) * (board.length - 1)
+    start, last, ahead = windows.states(state), len(following.steps) * (board.length - 1), state
     nothing = [None] * board.length
     for day in range(1, LEADS + 1):
         board.say(f"forecast, day {day} of {LEADS}")
         first = last + (day - 1) * (board.length - 1)
         times, there = board.truth.times[first : first + board.length], board.end(first)
-        state = windows.with_seed(AHEAD + day).forecast(times, state)[:, -1]
+        seeded = windows.with_seed(AHEAD + day)
+        state, ahead = seeded.forecast(times, state)[:, -1], seeded.followed(times, ahead)[:, -1]
         ensembles = {
-            "serein": windows.states(state),
+            "serein": windows.states(ahead),
+            "posterior": windows.states(state),
             "persistence": start,
             "climatology": board.interpolated(times, nothing),
         }

@@ -31,8 +31,8 @@ class Given(Protocol):
     def look(self, z: Tensor) -> Tensor:
         """G z for windows (N, L, K, h, w): (N, p)."""
 
-    def back(self, weights: Tensor, length: int) -> Tensor:
-        """G^T w for w (N, p): windows of that many states, (N, L, K, h, w)."""
+    def back(self, weights: Tensor, shape: tuple[int, ...]) -> Tensor:
+        """G^T w for w (N, p): windows of that shape, (N, L, K, h, w)."""
 
     def along(self, climatology: Climatology) -> Tensor:
         """G U, (p, rank)."""
@@ -64,9 +64,9 @@ class GivenState:
         """As of any `Given`."""
         return (z[:, self.position] / self.error).flatten(1)
 
-    def back(self, weights: Tensor, length: int) -> Tensor:
+    def back(self, weights: Tensor, shape: tuple[int, ...]) -> Tensor:
         """As of any `Given`."""
-        z = weights.new_zeros(len(weights), length, *self.error.shape)
+        z = weights.new_zeros(len(weights), *shape)
         z[:, self.position] = weights.unflatten(1, self.error.shape) / self.error
         return z
 
@@ -92,7 +92,7 @@ def given(posterior: Posterior, known: Sequence[Given], members: int) -> Posteri
     """
     if not known:
         return posterior
-    reports, length = posterior.gaussian, len(posterior.mean)
+    reports, shape = posterior.gaussian, tuple(posterior.mean.shape)
     if not isinstance(reports, ManyObservations):
         raise TypeError("states can be given beside observations by action only (`linearise.by_action`)")
     wanted = torch.cat([k.wanted.expand(members, -1) for k in known], dim=1)
@@ -112,7 +112,7 @@ def given(posterior: Posterior, known: Sequence[Given], members: int) -> Posteri
 
     def adjoint(weights: Tensor) -> Tensor:
         first, *others = weights.split(counts, dim=1)
-        parts = [k.back(own, length) for k, own in zip(known, others, strict=True)]
+        parts = [k.back(own, shape) for k, own in zip(known, others, strict=True)]
         return sum(parts, reports.adjoint(first))
 
     departure = look(posterior.mean[None]) - wanted

@@ -1,9 +1,13 @@
-"""What becomes of a state in a few hours, and what it was a few hours before.
+r"""What becomes of a state in a few hours: the dynamics, learned by themselves.
 
 A denoiser of windows has to learn the dynamics from what noise leaves of them. Asked for the next state
-alone, a network of places and their neighbours (`columns.py`) learns them in a hundredth of the time. It is
-no prior: it says one thing, not how else it could be. But what it says of a state that is known, with what
-it has been wrong by, is worth observing (`models.posterior.memory`).
+alone, a network of places and their neighbours (`columns.py`) learns them in a hundredth of the time. With
+what it has been wrong by, of modes of space P and of what is left,
+
+    z' = f(z) + P^T q_P n + (1 - P) q n',        n ~ N(0, 1),
+
+one state after another, is a forecast that says how far to trust it. It says nothing of windows of which no
+state is known: it is no prior.
 """
 
 import torch
@@ -13,24 +17,22 @@ from torch import Tensor, nn
 from models.prior.climatology import HARMONICS, seasonal
 from models.prior.columns import CONDITION, ColumnBlock, gathered, spread
 
-CLIMATE, AHEAD, BACK = range(3)  # courses whose covariances it brings
 DAYS = 365.25
 CHANGE = 0.3  # of latents between states; what comes out is in units of it
 
 
 class Forecaster(nn.Module):
-    """States (N, K, h, w) -> those one step later and earlier, each the same shape.
+    """f: states (N, K, h, w) -> those one step later.
 
     Attributes:
-        modes: covariance over T states in a row of the amplitudes of the Climatology's modes of space: of the
-            weather itself, of the errors of T - 1 steps ahead, and of those back, (3, r, T, T).
-        rest: the same of latents, on average over columns, without those modes, (3, K, T, T).
+        modes: standard deviation of what it is wrong by in the amplitudes of the Climatology's modes, (r,).
+        rest: the same of latents, without those modes, on average over columns, (K,).
 
     Arguments:
         latent_shape: (K, h, w).
         static: fields per latent column, as of `ColumnNetwork`, (S, h, w).
         hours: of a step.
-        directions, states: r and T.
+        directions: r.
         width, blocks, fine, mix: as of `ColumnNetwork`.
     """
 
@@ -44,7 +46,6 @@ class Forecaster(nn.Module):
         static: Tensor,
         hours: int,
         directions: int,
-        states: int,
         width: int,
         blocks: int,
         fine: int = 2,
@@ -54,37 +55,46 @@ class Forecaster(nn.Module):
         channels, height, breadth = latent_shape
         self.hours, self.fine, wide = hours, fine, fine**2 * width
         self.register_buffer("static", static)
-        self.register_buffer("modes", torch.zeros(3, directions, states, states))
-        self.register_buffer("rest", torch.zeros(3, channels, states, states))
+        self.register_buffer("modes", torch.zeros(directions))
+        self.register_buffer("rest", torch.zeros(channels))
         self.inputs = nn.Linear(channels, wide)
         self.statics = nn.Linear(len(static), wide)
         self.place = nn.Parameter(0.02 * torch.randn(height, breadth, wide))
         self.embed = nn.Linear(2 * HARMONICS, CONDITION)
         self.blocks = nn.ModuleList(ColumnBlock(width, mix) for _ in range(blocks))
         self.norm = nn.LayerNorm(width)
-        self.outputs = nn.Linear(wide, 2 * channels)
+        self.outputs = nn.Linear(wide, channels)
         nn.init.zeros_(self.outputs.weight)
         nn.init.zeros_(self.outputs.bias)
 
-    def forward(self, z: Tensor, year_fraction: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, z: Tensor, year_fraction: Tensor) -> Tensor:
         """One step; `year_fraction` (N,): when the states are."""
         condition = F.silu(self.embed(seasonal(year_fraction)[..., 1:].to(z)))
         places = self.inputs(z.movedim(1, -1)) + self.statics(self.static.movedim(0, -1)) + self.place
         places = spread(places, self.fine)
         for block in self.blocks:
             places = block(places, condition)
-        change = self.outputs(gathered(self.norm(places), self.fine)).movedim(-1, 1)
-        after, before = (CHANGE * change).chunk(2, dim=1)
-        return z + after, z + before
+        return z + CHANGE * self.outputs(gathered(self.norm(places), self.fine)).movedim(-1, 1)
 
-    def course(self, z: Tensor, year_fraction: Tensor, steps: int, *, back: bool = False) -> Tensor:
-        """States (N, K, h, w) and `steps` that follow or precede, in the order of time: (N, 1 + steps, ...).
+    def course(self, z: Tensor, year_fraction: float, noise: Tensor, directions: Tensor) -> Tensor:
+        """States (N, K, h, w) and those that follow, (N, 1 + steps, K, h, w), each off as f has been.
 
         Arguments:
-            year_fraction: of the states that are known, (N,).
+            year_fraction: when the first states are.
+            noise: standard normal, (N, steps, K, h, w).
+            directions: the modes, orthonormal, (r, K h w).
         """
         states, when = [z], year_fraction
-        for _ in range(steps):
-            states.append(self(states[-1], when)[1 if back else 0])
-            when = (when + (-1 if back else 1) * self.hours / 24 / DAYS) % 1
-        return torch.stack(states[::-1] if back else states, dim=1)
+        for n in noise.unbind(1):
+            ahead = self(states[-1], z.new_full((len(z),), when))
+            states.append(ahead + self._off(n, directions))
+            when = (when + self.hours / 24 / DAYS) % 1
+        return torch.stack(states, dim=1)
+
+    def _off(self, noise: Tensor, directions: Tensor) -> Tensor:
+        """Errors of one step, (N, K, h, w), from white noise."""
+        flat = noise.flatten(1)
+        inside = flat @ directions.T
+        rest = (self.rest[:, None, None] * noise).flatten(1)
+        off = rest + (self.modes * inside - rest @ directions.T) @ directions
+        return off.reshape(noise.shape)

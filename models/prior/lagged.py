@@ -143,6 +143,13 @@ class LaggedCovariance:
         return torch.cat(rows)
 
 
+def orthonormal(modes: Tensor) -> Tensor:
+    """Of modes (r, n) that have been rounded, whatever their length, the nearest in the order they are in."""
+    whole = modes.double()
+    axes = torch.linalg.qr(whole.T)[0].T
+    return (axes * (axes * whole).sum(1, keepdim=True).sign()).to(modes)
+
+
 def _parts(states: int, size: int, every: int = 1) -> Iterator[slice]:
     """Positions of every so many states, a part at a time."""
     most = max(1, PART // (8 * size)) * every

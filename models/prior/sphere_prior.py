@@ -11,7 +11,7 @@ from models.prior.columns import ColumnNetwork
 from models.prior.denoiser import Denoiser
 from models.prior.forecaster import Forecaster
 from models.prior.gain import Gain
-from models.prior.lagged import LaggedCovariance
+from models.prior.lagged import LaggedCovariance, orthonormal
 from models.prior.sphere import SphereAutoencoder
 from models.prior.trajectory import TrajectoryTransformer
 
@@ -61,7 +61,7 @@ def build_forecaster(card: PriorCard) -> Forecaster | None:
         return None
     shape = build_autoencoder(card).latent_shape
     static = torch.zeros(card.architecture["denoiser"]["static"], *shape[1:])
-    return Forecaster(shape, static, card.state.step_hours, states=card.window, **sizes)
+    return Forecaster(shape, static, card.state.step_hours, **sizes)
 
 
 def lagged_of(card: PriorCard, weights: dict[str, Tensor]) -> LaggedCovariance:
@@ -71,7 +71,7 @@ def lagged_of(card: PriorCard, weights: dict[str, Tensor]) -> LaggedCovariance:
     steps = [int(step) for step in sizes["steps"]]
     return LaggedCovariance(
         seasons=own["seasons"],
-        spatial=own["spatial"],
+        spatial=orthonormal(own["spatial"]),
         lags=list(sizes["lags"]),
         lagged=own["lagged"],
         variances=dict(zip(steps, own["variances"], strict=True)),

@@ -153,8 +153,8 @@ def _denoiser(
 def _forecaster(config: SphereConfig, module: Forecaster, at_once: int) -> Stage:
     settings = cast(ForecasterConfig, config.forecaster)
     height, breadth = module.place.shape[:2]
-    states = torch.zeros(at_once, 3, module.inputs.in_features, height, breadth)
-    when, weight = torch.zeros(at_once, 3), torch.ones(height, 1)
+    states = torch.zeros(at_once, 2, module.inputs.in_features, height, breadth)
+    when, weight = torch.zeros(at_once, 2), torch.ones(height, 1)
     took = footprint(lambda: squares_off(module, states, when, states[:, 1], weight).mean())
     return Stage(
         name="forecaster",

@@ -36,7 +36,7 @@ from models.training.same_run import same_run
 from models.training.source import STATIC, Source
 from models.training.sphere_autoencoder import encode_all, residual, train_autoencoder
 from models.training.sphere_denoiser import train_denoiser
-from models.training.sphere_forecaster import measure_courses, train_forecaster
+from models.training.sphere_forecaster import measure_errors, train_forecaster
 from models.training.trajectories import NORMALISATION, Trajectories, prepare
 from models.whole_files import written_whole
 
@@ -90,13 +90,13 @@ def train_sphere(
     tensors |= fit_gains(config, network, lagged, latents, found, machine)
     if forecaster is not None:
         train_forecaster(config, forecaster, latents, found, folder, report, tick, machine)
-        measure_courses(config, forecaster, lagged.to(machine.device), latents, found)
+        measure_errors(config, forecaster, lagged.spatial, latents, found)
         tensors |= {f"forecaster.{k}": v for k, v in forecaster.state_dict().items()}
     weights = {name: value.cpu() for name, value in tensors.items()}
     test = _in_si(residual(autoencoder, found, found.of_years(config.years["test"])), card)
     card = dataclasses.replace(card, scores={"reconstruction": test})
     if machine.processes.first:
-        write_prior(card, {name: _half(name, value) for name, value in weights.items()}, folder / "prior")
+        write_prior(card, stored(weights), folder / "prior")
     return Prior(card, *assemble(card, weights))
 
 
@@ -187,7 +187,15 @@ def _tensors(
     }
 
 
-def _half(name: str, value: Tensor) -> Tensor:
-    """Large matrices in half precision, where that is harmless."""
-    exact = name in ("climatology.lagged", "autoencoder.climate") or name.startswith("gain.")
-    return value.float() if exact or value.numel() < HALF_FROM else value.half()
+def stored(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    """As they are written: large matrices in half precision, modes of space in bytes, where that is harmless.
+
+    A mode has thousands of numbers; rounded to one of 255 each, it turns by a hundredth of a radian. That is
+    harmless if it is made orthonormal again (`lagged_of`).
+    """
+    exact = {"autoencoder.climate"} | {name for name in weights if name.startswith("gain.")}
+    spatial = weights["climatology.spatial"]
+    return {
+        name: value.float() if name in exact or value.numel() < HALF_FROM else value.half()
+        for name, value in weights.items()
+    } | {"climatology.spatial": (127 * spatial / spatial.abs().amax(1, keepdim=True)).round().to(torch.int8)}

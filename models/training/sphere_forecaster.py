@@ -1,6 +1,5 @@
 """A stage of a prior of the Earth that some have: the forecaster, and what it is wrong by."""
 
-import math
 from pathlib import Path
 from typing import cast
 
@@ -8,8 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from models.prior.forecaster import AHEAD, BACK, CLIMATE, Forecaster
-from models.prior.lagged import LaggedCovariance
+from models.prior.forecaster import Forecaster
 from models.training.accelerator import Machine, normal, reduced, seeds
 from models.training.config import ForecasterConfig, SphereConfig
 from models.training.loop import train
@@ -17,7 +15,7 @@ from models.training.processes import Share
 from models.training.run import Report, Tick
 from models.training.trajectories import Trajectories, spread, windows
 
-COURSES = 400  # on which what forecasts are wrong by is measured
+MEASURED = 400  # states after which what it is wrong by is measured
 TOGETHER = 16
 
 
@@ -31,14 +29,14 @@ def train_forecaster(
     tick: Tick,
     machine: Machine,
 ) -> None:
-    """Least squares, by area, of the next state and the one before; with noise on what they follow from."""
+    """Least squares, by area, of the next state; with noise on the one it follows from."""
     settings, device = cast(ForecasterConfig, config.forecaster), forecaster.static.device
     weight = area_weights(found, forecaster).to(device)
-    starts = {name: found.starts(years, 2) for name, years in config.years.items()}
+    starts = {name: found.starts(years, 1) for name, years in config.years.items()}
     machine.ready(list(forecaster.blocks))
 
     def load(first: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, list[int]]:
-        return (*windows(latents, found, first, 3, 1), noise.tolist())
+        return (*windows(latents, found, first, 2, 1), noise.tolist())
 
     def batch_of(generator: torch.Generator, share: Share) -> tuple[Tensor, Tensor, list[int]]:
         possible = starts["train"]
@@ -48,7 +46,7 @@ def train_forecaster(
 
     def losses(module: nn.Module, batch: tuple[Tensor, Tensor, list[int]]) -> Tensor:
         states, when, noise = batch[0].to(device), batch[1].to(device), batch[2]
-        known = settings.noise * normal(states[:, 1], noise)
+        known = settings.noise * normal(states[:, 0], noise)
         return squares_off(cast(Forecaster, module), states, when, known, weight, machine.bfloat16)
 
     def validate(module: nn.Module) -> dict[str, float]:
@@ -90,54 +88,40 @@ def squares_off(
     weight: Tensor,
     bfloat16: bool = False,
 ) -> Tensor:
-    """Mean square error of what follows from the second of three states and of what precedes it, (n,).
+    """Mean square error of the second of two states, (n,).
 
     Arguments:
-        states, when: latents (n, 3, K, h, w) and fractions of the year (n, 3).
-        noise: on the second state, (n, K, h, w).
+        states, when: latents (n, 2, K, h, w) and fractions of the year (n, 2).
+        noise: on the first state, (n, K, h, w).
         weight: of rows, (h, 1).
     """
     with reduced(states.device, bfloat16):
-        after, before = forecaster(states[:, 1] + noise, when[:, 1])
-    off = (after.float() - states[:, 2]).square() + (before.float() - states[:, 0]).square()
-    return (off * weight).mean((1, 2, 3)) / 2
+        after = forecaster(states[:, 0] + noise, when[:, 0])
+    return ((after.float() - states[:, 1]).square() * weight).mean((1, 2, 3))
 
 
-def measure_courses(
+def measure_errors(
     config: SphereConfig,
     forecaster: Forecaster,
-    lagged: LaggedCovariance,
+    directions: Tensor,
     latents: np.ndarray,
     found: Trajectories,
 ) -> None:
-    """Sets `Forecaster.modes` and `rest`, from courses of states that it was not trained on."""
-    directions = lagged.spatial.float().to(forecaster.static)
-    steps = config.window - 1
-    first = spread(found.starts(config.years["validate"], steps), COURSES)
-    climate = lagged.climatology(config.window, config.step_hours)
-    sums = [(torch.zeros_like(forecaster.modes[k]), torch.zeros_like(forecaster.rest[k])) for k in range(3)]
-    for part in first.split(TOGETHER):
-        states, when = (x.to(directions.device) for x in windows(latents, found, part, config.window, 1))
-        with torch.no_grad():
-            ahead = forecaster.course(states[:, 0], when[:, 0], steps)
-            back = forecaster.course(states[:, -1], when[:, -1], steps, back=True)
-        departures = {CLIMATE: climate.mean(when) - states, AHEAD: ahead - states, BACK: back - states}
-        for which, departure in departures.items():
-            modes, rest = products(departure, directions)
-            sums[which][0].add_(modes / len(first))
-            sums[which][1].add_(rest / len(first))
-    forecaster.modes.copy_(torch.stack([modes for modes, _ in sums]))
-    forecaster.rest.copy_(torch.stack([rest for _, rest in sums]))
+    """Sets `Forecaster.modes` and `rest`, from states that it was not trained on.
 
-
-def products(departures: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
-    """Sums over courses (N, T, K, h, w) of products at each two states.
-
-    Returns:
-        Of amplitudes of orthonormal modes, (r, T, T); of what is left, mean over columns, (K, T, T).
+    Arguments:
+        directions: the Climatology's modes of space, (r, K h w).
     """
-    flat, columns = departures.flatten(2), math.prod(departures.shape[3:])
-    amplitudes = flat @ directions.T
-    rest = (flat - amplitudes @ directions).unflatten(2, (-1, columns))
-    modes = torch.einsum("nsm,ntm->mst", amplitudes, amplitudes)
-    return modes, torch.einsum("nskc,ntkc->kst", rest, rest) / columns
+    own = directions.float().to(forecaster.static)
+    modes, rest = torch.zeros_like(forecaster.modes), torch.zeros_like(forecaster.rest)
+    first = spread(found.starts(config.years["validate"], 1), MEASURED)
+    for part in first.split(TOGETHER):
+        states, when = (x.to(own.device) for x in windows(latents, found, part, 2, 1))
+        with torch.no_grad():
+            off = (forecaster(states[:, 0], when[:, 0]) - states[:, 1]).flatten(1)
+        inside = off @ own.T
+        modes += inside.square().sum(0)
+        outside = (off - inside @ own).unflatten(1, states.shape[2:])
+        rest += outside.square().mean((2, 3)).sum(0)
+    forecaster.modes.copy_((modes / len(first)).sqrt())
+    forecaster.rest.copy_((rest / len(first)).sqrt())

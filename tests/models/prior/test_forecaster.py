@@ -1,16 +1,24 @@
+import math
+
 import pytest
 import torch
 
 from models.prior.forecaster import Forecaster
 
 SHAPE = (3, 4, 8)
+DIRECTIONS = torch.linalg.qr(torch.randn(math.prod(SHAPE), 2, generator=torch.Generator().manual_seed(3)))[
+    0
+].T
+
+
+def a_forecaster() -> Forecaster:
+    return Forecaster(SHAPE, torch.zeros(2, *SHAPE[1:]), 6, directions=2, width=8, blocks=2)
 
 
 @pytest.fixture
 def forecaster() -> Forecaster:
     """Its outputs have weights, so that it says something."""
-    generator = torch.Generator().manual_seed(0)
-    network = Forecaster(SHAPE, torch.zeros(2, *SHAPE[1:]), 6, directions=2, states=3, width=8, blocks=2)
+    generator, network = torch.Generator().manual_seed(0), a_forecaster()
     for parameter in network.parameters():
         parameter.data = 0.3 * torch.randn(parameter.shape, generator=generator)
     return network.eval().requires_grad_(False)
@@ -20,40 +28,49 @@ def states(count: int = 2) -> torch.Tensor:
     return torch.randn(count, *SHAPE, generator=torch.Generator().manual_seed(1))
 
 
-WHEN = torch.tensor([0.2, 0.7])
+def when(fraction: float, count: int = 2) -> torch.Tensor:
+    return torch.full((count,), fraction)
 
 
 def test_who_has_learned_nothing_says_that_states_stay():
-    network = Forecaster(SHAPE, torch.zeros(2, *SHAPE[1:]), 6, directions=2, states=3, width=8, blocks=2)
-    z = states()
-    assert all(made.equal(z) for made in network(z, WHEN))
+    assert a_forecaster()(states(), when(0.2)).equal(states())
 
 
-def test_a_course_is_one_step_after_another_in_the_order_of_time(forecaster: Forecaster):
-    z, later = states(), WHEN + 0.25 / 365.25
-    after, _ = forecaster(z, WHEN)
-    ahead = forecaster.course(z, WHEN, 2)
-    assert ahead[:, 0].equal(z) and ahead[:, 1].equal(after)
-    torch.testing.assert_close(ahead[:, 2], forecaster(after, later)[0])
-    _, before = forecaster(z, WHEN)
-    back = forecaster.course(z, WHEN, 2, back=True)
-    assert back[:, 2].equal(z) and back[:, 1].equal(before)
+def test_a_course_is_one_step_after_another(forecaster: Forecaster):
+    z, nothing = states(), torch.zeros(2, 2, *SHAPE)
+    course = forecaster.course(z, 0.2, nothing, DIRECTIONS)
+    after = forecaster(z, when(0.2))
+    assert course[:, 0].equal(z) and course[:, 1].equal(after)
+    torch.testing.assert_close(course[:, 2], forecaster(after, when(0.2 + 0.25 / 365.25)))
 
 
 def test_a_year_begins_anew(forecaster: Forecaster):
-    z, last = states(1), torch.tensor([1 - 0.1 / 365.25])
-    expected, _ = forecaster(forecaster(z, last)[0], torch.tensor([0.15 / 365.25]))
-    torch.testing.assert_close(forecaster.course(z, last, 2)[:, 2], expected, rtol=1e-4, atol=1e-4)
+    z, last = states(), 1 - 0.1 / 365.25
+    expected = forecaster(forecaster(z, when(last)), when(0.15 / 365.25))
+    course = forecaster.course(z, last, torch.zeros(2, 2, *SHAPE), DIRECTIONS)
+    torch.testing.assert_close(course[:, 2], expected, rtol=1e-4, atol=1e-4)
+
+
+def test_each_step_is_off_by_what_it_has_been_wrong_by():
+    network, count = a_forecaster(), 4000
+    network.modes.copy_(torch.tensor([3.0, 0.5]))
+    network.rest.copy_(torch.tensor([0.1, 0.2, 0.3]))
+    white = torch.randn(count, 1, *SHAPE, generator=torch.Generator().manual_seed(2))
+    with torch.no_grad():
+        off = network.course(torch.zeros(count, *SHAPE), 0.2, white, DIRECTIONS)[:, 1].flatten(1)
+    inside = off @ DIRECTIONS.T
+    torch.testing.assert_close(inside.std(0), network.modes, rtol=0.05, atol=0)
+    rest = (off - inside @ DIRECTIONS).unflatten(1, SHAPE)
+    torch.testing.assert_close(rest.square().mean((0, 2, 3)).sqrt(), network.rest, rtol=0.05, atol=0)
 
 
 def test_the_season_is_heard(forecaster: Forecaster):
-    z = states()
-    assert not torch.allclose(forecaster(z, WHEN)[0], forecaster(z, WHEN + 0.3)[0], atol=1e-3)
+    assert not torch.allclose(forecaster(states(), when(0.2)), forecaster(states(), when(0.5)), atol=1e-3)
 
 
 def test_what_is_far_is_not_heard_in_a_step(forecaster: Forecaster):
     z = states(1)
     moved = z.clone()
     moved[..., 2, 0] += 1
-    changed = (forecaster(moved, WHEN[:1])[0] - forecaster(z, WHEN[:1])[0]).abs().sum((0, 1, 2)) > 1e-6
+    changed = (forecaster(moved, when(0.2, 1)) - forecaster(z, when(0.2, 1))).abs().sum((0, 1, 2)) > 1e-6
     assert not changed[3:6].any() and changed[[7, 0, 1]].all()

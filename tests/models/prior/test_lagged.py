@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from models.prior.lagged import LaggedCovariance
+from models.prior.lagged import LaggedCovariance, orthonormal
 
 R, SHAPE = 3, (2, 2, 3)
 
@@ -126,3 +126,11 @@ def test_lags_of_an_hour_are_lags_of_six():
     )
     assert hourly.lags == six.lags and hourly.lagged.equal(six.lagged)
     assert hourly.climatology(3, 2).modes.equal(six.climatology(3, 12).modes)
+
+
+def test_rounded_modes_are_made_orthonormal_again_and_hardly_turn() -> None:
+    modes = torch.linalg.qr(torch.randn(2000, 12, generator=torch.Generator().manual_seed(5)))[0].T
+    rounded = (127 * modes / modes.abs().amax(1, keepdim=True)).round()
+    again = orthonormal(rounded)
+    torch.testing.assert_close(again @ again.T, torch.eye(12), rtol=0, atol=1e-5)
+    assert ((again * modes).sum(1) > 0.999).all()

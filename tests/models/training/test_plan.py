@@ -82,7 +82,7 @@ def test_twice_as_many_at_once_are_the_same_step_in_more_memory():
 def test_columns_have_places_in_place_of_tokens():
     config = sphere("earth-t21")
     columns = dataclasses.replace(config.denoiser, kind="columns", fine=2)
-    assert plan(config).stages[-1].tokens == 5 * 8 * 16
+    assert plan(config).stages[2].tokens == 5 * 8 * 16
     assert plan(dataclasses.replace(config, denoiser=columns)).stages[-1].tokens == 16 * 32
 
 
