@@ -87,7 +87,7 @@ class Windows:
         return self.sample(times, [None] * len(times), [exactly(start, 0, EXACT)])
 
     def followed(self, times: pd.DatetimeIndex, start: Tensor) -> Tensor:
-        """The same, by the prior's forecaster.
+        """The same, by the prior's forecaster, and of any length.
 
         Raises:
             ValueError: the prior has none.

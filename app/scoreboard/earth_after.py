@@ -61,16 +61,17 @@ class Following:
 def forecasts(board: Board, following: Following, peer: "Peer | None") -> list[dict[str, Any]]:
     """Scores of one to five days from the end of the cycle."""
     rows, state, windows = [], following.end, board.windows
-    start, last, ahead = windows.states(state), len(following.steps) * (board.length - 1), state
+    start, last = windows.states(state), len(following.steps) * (board.length - 1)
+    whole = board.truth.times[last : last + LEADS * (board.length - 1) + 1]
+    ahead = windows.with_seed(AHEAD).followed(whole, state)
     nothing = [None] * board.length
     for day in range(1, LEADS + 1):
         board.say(f"forecast, day {day} of {LEADS}")
         first = last + (day - 1) * (board.length - 1)
         times, there = board.truth.times[first : first + board.length], board.end(first)
-        seeded = windows.with_seed(AHEAD + day)
-        state, ahead = seeded.forecast(times, state)[:, -1], seeded.followed(times, ahead)[:, -1]
+        state = windows.with_seed(AHEAD + day).forecast(times, state)[:, -1]
         ensembles = {
-            "serein": windows.states(ahead),
+            "serein": windows.states(ahead[:, day * (board.length - 1)]),
             "posterior": windows.states(state),
             "persistence": start,
             "climatology": board.interpolated(times, nothing),

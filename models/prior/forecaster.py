@@ -4,10 +4,10 @@ A denoiser of windows has to learn the dynamics from what noise leaves of them. 
 alone, a network of places and their neighbours (`columns.py`) learns them in a hundredth of the time. With
 what it has been wrong by, of modes of space P and of what is left,
 
-    z' = f(z) + P^T q_P n + (1 - P) q n',        n ~ N(0, 1),
+    z_k+1 = f(z_k) + P^T q_P n_k + (1 - P) q n'_k,        n_k ~ N(0, 1),
 
-one state after another, is a forecast that says how far to trust it. It says nothing of windows of which no
-state is known: it is no prior.
+is a forecast that says how far to trust it. What it is wrong by lasts, so that n_k+1 is r n_k and something
+new. It says nothing of windows of which no state is known: it is no prior.
 """
 
 import torch
@@ -27,6 +27,8 @@ class Forecaster(nn.Module):
     Attributes:
         modes: standard deviation of what it is wrong by in the amplitudes of the Climatology's modes, (r,).
         rest: the same of latents, without those modes, on average over columns, (K,).
+        lasting: r, of both, (2,); from how alike errors are that are a window apart, for with the next ones
+            they are more alike than such a series would have it.
 
     Arguments:
         latent_shape: (K, h, w).
@@ -39,6 +41,7 @@ class Forecaster(nn.Module):
     static: Tensor
     modes: Tensor
     rest: Tensor
+    lasting: Tensor
 
     def __init__(
         self,
@@ -57,6 +60,7 @@ class Forecaster(nn.Module):
         self.register_buffer("static", static)
         self.register_buffer("modes", torch.zeros(directions))
         self.register_buffer("rest", torch.zeros(channels))
+        self.register_buffer("lasting", torch.zeros(2))
         self.inputs = nn.Linear(channels, wide)
         self.statics = nn.Linear(len(static), wide)
         self.place = nn.Parameter(0.02 * torch.randn(height, breadth, wide))
@@ -85,16 +89,25 @@ class Forecaster(nn.Module):
             directions: the modes, orthonormal, (r, K h w).
         """
         states, when = [z], year_fraction
-        for n in noise.unbind(1):
-            ahead = self(states[-1], z.new_full((len(z),), when))
-            states.append(ahead + self._off(n, directions))
+        for off in self._errors(noise, directions).unbind(1):
+            states.append(self(states[-1], z.new_full((len(z),), when)) + off)
             when = (when + self.hours / 24 / DAYS) % 1
         return torch.stack(states, dim=1)
 
-    def _off(self, noise: Tensor, directions: Tensor) -> Tensor:
-        """Errors of one step, (N, K, h, w), from white noise."""
-        flat = noise.flatten(1)
+    def _errors(self, noise: Tensor, directions: Tensor) -> Tensor:
+        """What steps in a row are wrong by, from white noise, each (N, steps, K, h, w)."""
+        flat = noise.flatten(2)
         inside = flat @ directions.T
-        rest = (self.rest[:, None, None] * noise).flatten(1)
-        off = rest + (self.modes * inside - rest @ directions.T) @ directions
-        return off.reshape(noise.shape)
+        modes, rest = self.lasting.tolist()
+        amplitudes = self.modes * _red(inside, modes)
+        left = self.rest[:, None, None] * _red(flat - inside @ directions, rest).reshape(noise.shape)
+        left = left.flatten(2)
+        return (left + (amplitudes - left @ directions.T) @ directions).reshape(noise.shape)
+
+
+def _red(white: Tensor, r: float) -> Tensor:
+    """Of variance 1 as white noise (N, steps, n) is, but each step r times the last and something new."""
+    steps = [white[:, 0]]
+    for new in white[:, 1:].unbind(1):
+        steps.append(r * steps[-1] + (1 - r**2) ** 0.5 * new)
+    return torch.stack(steps, dim=1)

@@ -107,21 +107,25 @@ def measure_errors(
     latents: np.ndarray,
     found: Trajectories,
 ) -> None:
-    """Sets `Forecaster.modes` and `rest`, from states that it was not trained on.
+    """Sets what `forecaster` is wrong by, as found on states that it was not trained on.
 
     Arguments:
         directions: the Climatology's modes of space, (r, K h w).
     """
     own = directions.float().to(forecaster.static)
     modes, rest = torch.zeros_like(forecaster.modes), torch.zeros_like(forecaster.rest)
-    first = spread(found.starts(config.years["validate"], 1), MEASURED)
+    last = config.window - 2
+    later, first = torch.zeros(2), spread(found.starts(config.years["validate"], last + 1), MEASURED)
     for part in first.split(TOGETHER):
-        states, when = (x.to(own.device) for x in windows(latents, found, part, 2, 1))
+        states, when = (x.to(own.device) for x in windows(latents, found, part, last + 2, 1))
         with torch.no_grad():
-            off = (forecaster(states[:, 0], when[:, 0]) - states[:, 1]).flatten(1)
-        inside = off @ own.T
-        modes += inside.square().sum(0)
-        outside = (off - inside @ own).unflatten(1, states.shape[2:])
-        rest += outside.square().mean((2, 3)).sum(0)
+            off = torch.stack([forecaster(states[:, k], when[:, k]) - states[:, k + 1] for k in (0, last)])
+        inside = off.flatten(2) @ own.T
+        outside = (off.flatten(2) - inside @ own).unflatten(2, (len(rest), -1))
+        modes += inside.square().mean(0).sum(0)
+        rest += outside.square().mean((0, 3)).sum(0)
+        later += torch.stack([inside.prod(0).sum(), outside.prod(0).sum() / outside.shape[3]]).cpu()
+    total = torch.stack([modes.sum(), rest.sum()]).cpu()
     forecaster.modes.copy_((modes / len(first)).sqrt())
     forecaster.rest.copy_((rest / len(first)).sqrt())
+    forecaster.lasting.copy_((later / total).clamp(0, 1) ** (1 / last))

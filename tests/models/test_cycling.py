@@ -1,5 +1,7 @@
 """Windows of the Earth in a row: what they are given they keep, and what is reported they are drawn to."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -46,6 +48,24 @@ def test_a_forecast_begins_where_it_is_told_and_is_nearer_than_the_climatology(
     there = truth.states(1)[0]
     ahead = distance(windows, windows.states(z[:, 1]), there)
     assert ahead < 0.6 * distance(windows, climate, there)
+
+
+def test_the_forecaster_is_nearer_than_a_state_that_stays_and_knows_how_near(
+    windows: Windows, truth: Truth
+) -> None:
+    start, there = encoded(windows, truth, 0).expand(8, -1, -1, -1), encoded(windows, truth, 4)[0]
+    z = windows.followed(truth.times[:5], start)
+    assert z[:, 0].equal(start)
+    off = z[:, -1].mean(0) - there
+    assert float(off.norm()) < 0.7 * float((start[0] - there).norm())
+    spread = z[:, -1].var(0).mean().sqrt() * (1 + 1 / 8) ** 0.5
+    assert float(spread / off.square().mean().sqrt()) == pytest.approx(1, abs=0.2)
+
+
+def test_a_prior_without_a_forecaster_says_so(windows: Windows, truth: Truth) -> None:
+    prior = replace(windows.prior, forecaster=None)
+    with pytest.raises(ValueError, match="the prior earth-t21 has no forecaster"):
+        replace(windows, prior=prior).followed(truth.times[:5], encoded(windows, truth, 0))
 
 
 def test_reports_add_to_what_is_remembered(windows: Windows, truth: Truth) -> None:

@@ -51,17 +51,25 @@ def test_a_year_begins_anew(forecaster: Forecaster):
     torch.testing.assert_close(course[:, 2], expected, rtol=1e-4, atol=1e-4)
 
 
-def test_each_step_is_off_by_what_it_has_been_wrong_by():
+def test_each_step_is_off_by_what_it_has_been_wrong_by_and_what_lasts_of_it():
     network, count = a_forecaster(), 4000
     network.modes.copy_(torch.tensor([3.0, 0.5]))
     network.rest.copy_(torch.tensor([0.1, 0.2, 0.3]))
-    white = torch.randn(count, 1, *SHAPE, generator=torch.Generator().manual_seed(2))
+    network.lasting.copy_(torch.tensor([0.8, 0.5]))
+    white = torch.randn(count, 2, *SHAPE, generator=torch.Generator().manual_seed(2))
     with torch.no_grad():
-        off = network.course(torch.zeros(count, *SHAPE), 0.2, white, DIRECTIONS)[:, 1].flatten(1)
+        course = network.course(
+            torch.zeros(count, *SHAPE), 0.2, white, DIRECTIONS
+        )  # states stay, but for errors
+    off, later = course.diff(dim=1).flatten(2).unbind(1)
     inside = off @ DIRECTIONS.T
     torch.testing.assert_close(inside.std(0), network.modes, rtol=0.05, atol=0)
     rest = (off - inside @ DIRECTIONS).unflatten(1, SHAPE)
     torch.testing.assert_close(rest.square().mean((0, 2, 3)).sqrt(), network.rest, rtol=0.05, atol=0)
+    torch.testing.assert_close((later @ DIRECTIONS.T).std(0), network.modes, rtol=0.05, atol=0)
+    assert float((inside * (later @ DIRECTIONS.T)).mean() / inside.square().mean()) == pytest.approx(
+        0.8, abs=0.05
+    )
 
 
 def test_the_season_is_heard(forecaster: Forecaster):
