@@ -1,8 +1,7 @@
 """Analyses of windows in a row: the prior between reports that networks make of states on a grid.
 
 One window begins where the last one ended, and what that one knew of the state they share is remembered
-(`models.posterior.memory`). Without reports ahead the same posterior is a forecast; given how the window
-after it begins, it is a piece of a reanalysis: *filter forward, sample backward* (Fruehwirth-Schnatter 1994).
+(`models.posterior.memory`). Given how the window after it begins, one is a piece of a reanalysis: *filter forward, sample backward* (Fruehwirth-Schnatter 1994).
 """
 
 from collections.abc import Callable, Sequence
@@ -83,11 +82,7 @@ class Windows:
         return self.sample(times, reported, [*self._remembered(times, before), ahead])
 
     def forecast(self, times: pd.DatetimeIndex, start: Tensor) -> Tensor:
-        """The same, each member given its first state, and no reports: by the posterior."""
-        return self.sample(times, [None] * len(times), [exactly(start, 0, EXACT)])
-
-    def followed(self, times: pd.DatetimeIndex, start: Tensor) -> Tensor:
-        """The same, by the prior's forecaster, and of any length.
+        """What the prior's forecaster makes of first states (N, K, h, w), over any length, (N, L, K, h, w).
 
         Raises:
             ValueError: the prior has none.
@@ -96,10 +91,9 @@ class Windows:
             raise ValueError(f"the prior {self.prior.card.name} has no forecaster")
         noise = CounterNoise(self.seed, range(len(start)), times, mirrored=False)
         white = noise.states(0, (len(times), *start.shape[1:]))[:, 1:]
+        directions, when = self.prior.climatology.directions.float(), float(year_fraction(times)[0])
         with torch.no_grad():
-            return self.prior.forecaster.course(
-                start, float(year_fraction(times)[0]), white, self.prior.climatology.directions.float()
-            )
+            return self.prior.forecaster.course(start, when, white, directions)
 
     def interpolated(
         self, times: pd.DatetimeIndex, reported: Sequence[Reported | None], count: int = 64

@@ -1,8 +1,7 @@
 """What follows when windows of the simulated Earth have been cycled: days ahead, and the way back.
 
-*Forecast*: from the last analysis, by the prior's forecaster, and by the same posterior without reports.
-*Smoother*: a reanalysis, filtered forward and sampled backward; each member of a window is given the state
-that the one after it begins with.
+*Forecast*: from the last analysis, by the prior's forecaster. *Smoother*: a reanalysis, filtered forward and
+sampled backward; each member of a window is given the state that the one after it begins with.
 """
 
 from collections.abc import Sequence
@@ -60,19 +59,17 @@ class Following:
 
 def forecasts(board: Board, following: Following, peer: "Peer | None") -> list[dict[str, Any]]:
     """Scores of one to five days from the end of the cycle."""
-    rows, state, windows = [], following.end, board.windows
-    start, last = windows.states(state), len(following.steps) * (board.length - 1)
+    rows, windows, end = [], board.windows, following.end
+    start, last = windows.states(end), len(following.steps) * (board.length - 1)
     whole = board.truth.times[last : last + LEADS * (board.length - 1) + 1]
-    ahead = windows.with_seed(AHEAD).followed(whole, state)
+    ahead = windows.with_seed(AHEAD).forecast(whole, end)
     nothing = [None] * board.length
     for day in range(1, LEADS + 1):
         board.say(f"forecast, day {day} of {LEADS}")
         first = last + (day - 1) * (board.length - 1)
         times, there = board.truth.times[first : first + board.length], board.end(first)
-        state = windows.with_seed(AHEAD + day).forecast(times, state)[:, -1]
         ensembles = {
             "serein": windows.states(ahead[:, day * (board.length - 1)]),
-            "posterior": windows.states(state),
             "persistence": start,
             "climatology": board.interpolated(times, nothing),
         }

@@ -37,24 +37,11 @@ def distance(windows: Windows, members: np.ndarray, there: np.ndarray) -> float:
     return float(np.sqrt((((members.mean(0) - there) / np.array(state.std)[:, None, None]) ** 2).mean()))
 
 
-def test_a_forecast_begins_where_it_is_told_and_is_nearer_than_the_climatology(
-    windows: Windows, truth: Truth
-) -> None:
-    times = truth.times[:5]
-    start = encoded(windows, truth, 0).expand(2, -1, -1, -1)
-    z = windows.forecast(times, start)
-    assert float((z[:, 0] - start).square().mean().sqrt()) < 0.2
-    climate = windows.states(windows.interpolated(times, [None] * 5)[:, 1])
-    there = truth.states(1)[0]
-    ahead = distance(windows, windows.states(z[:, 1]), there)
-    assert ahead < 0.6 * distance(windows, climate, there)
-
-
 def test_the_forecaster_is_nearer_than_a_state_that_stays_and_knows_how_near(
     windows: Windows, truth: Truth
 ) -> None:
     start, there = encoded(windows, truth, 0).expand(8, -1, -1, -1), encoded(windows, truth, 4)[0]
-    z = windows.followed(truth.times[:5], start)
+    z = windows.forecast(truth.times[:5], start)
     assert z[:, 0].equal(start)
     off = z[:, -1].mean(0) - there
     assert float(off.norm()) < 0.7 * float((start[0] - there).norm())
@@ -65,7 +52,7 @@ def test_the_forecaster_is_nearer_than_a_state_that_stays_and_knows_how_near(
 def test_a_prior_without_a_forecaster_says_so(windows: Windows, truth: Truth) -> None:
     prior = replace(windows.prior, forecaster=None)
     with pytest.raises(ValueError, match="the prior earth-t21 has no forecaster"):
-        replace(windows, prior=prior).followed(truth.times[:5], encoded(windows, truth, 0))
+        replace(windows, prior=prior).forecast(truth.times[:5], encoded(windows, truth, 0))
 
 
 def test_reports_add_to_what_is_remembered(windows: Windows, truth: Truth) -> None:
