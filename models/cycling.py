@@ -1,7 +1,8 @@
 """Analyses of windows in a row: the prior between reports that networks make of states on a grid.
 
 One window begins where the last one ended, and what that one knew of the state they share is remembered
-(`models.posterior.memory`). Given how the window after it begins, one is a piece of a reanalysis: *filter forward, sample backward* (Fruehwirth-Schnatter 1994).
+(`models.posterior.memory`). Given how the window after it begins, one is a piece of a reanalysis: *filter
+forward, sample backward* (Fruehwirth-Schnatter 1994).
 """
 
 from collections.abc import Callable, Sequence

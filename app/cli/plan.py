@@ -57,10 +57,11 @@ def _sizes(plan: "Plan") -> "Table":
 
     table = Table(title=plan.name, box=None, show_header=False, title_justify="left")
     ratio = math.prod(plan.state) / math.prod(plan.latent)
+    tokens = plan.stage("denoiser").tokens
     for row in (
         ("a state", " x ".join(map(str, plan.state))),
         ("its latents", f"{' x '.join(map(str, plan.latent))}, {ratio:.1f} times fewer numbers"),
-        ("tokens of a window", f"{plan.stages[-1].tokens:,}"),
+        ("tokens of a window", f"{plan.stage('denoiser').tokens:,}"),
         ("states a year", f"{plan.states_per_year:,}"),
         ("read from the source, a year", f"{_of(plan.source_bytes, 'B')} (float32, before compression)"),
         (

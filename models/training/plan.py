@@ -65,6 +65,10 @@ class Plan:
     climatology_bytes: int
     stages: list[Stage]
 
+    def stage(self, name: str) -> Stage:
+        """The first of that name."""
+        return next(stage for stage in self.stages if stage.name == name)
+
     def to_dict(self) -> dict[str, Any]:
         """As JSON."""
         return asdict(self)

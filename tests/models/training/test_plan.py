@@ -55,7 +55,7 @@ def test_era5_is_71_channels_hourly_in_windows_of_a_day(era5: Plan):
     assert len([c for c in found if c.level]) == 5 * 13
     assert config.window * config.step_hours == 24
     assert era5.state == (71, 720, 1440) and era5.latent == (256, 90, 180)
-    assert era5.stages[-1].tokens == 24 * 90 * 180
+    assert era5.stage("denoiser").tokens == 24 * 90 * 180
 
 
 def test_a_step_of_era5_fits_an_accelerator_of_80_gb_if_activations_are_computed_again(era5: Plan):
@@ -82,8 +82,8 @@ def test_twice_as_many_at_once_are_the_same_step_in_more_memory():
 def test_columns_have_places_in_place_of_tokens():
     config = sphere("earth-t21")
     columns = dataclasses.replace(config.denoiser, kind="columns", fine=2)
-    assert plan(config).stages[2].tokens == 5 * 8 * 16
-    assert plan(dataclasses.replace(config, denoiser=columns)).stages[-1].tokens == 16 * 32
+    assert plan(config).stage("denoiser").tokens == 5 * 8 * 16
+    assert plan(dataclasses.replace(config, denoiser=columns)).stage("denoiser").tokens == 16 * 32
 
 
 def counted(make: Callable[[], tuple[nn.Module, Any]]) -> Footprint:
