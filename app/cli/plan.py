@@ -61,7 +61,7 @@ def _sizes(plan: "Plan") -> "Table":
     for row in (
         ("a state", " x ".join(map(str, plan.state))),
         ("its latents", f"{' x '.join(map(str, plan.latent))}, {ratio:.1f} times fewer numbers"),
-        ("tokens of a window", f"{plan.stage('denoiser').tokens:,}"),
+        ("tokens of a window", f"{tokens:,}"),
         ("states a year", f"{plan.states_per_year:,}"),
         ("read from the source, a year", f"{_of(plan.source_bytes, 'B')} (float32, before compression)"),
         (

@@ -16,7 +16,8 @@ def test_a_table_and_the_same_as_json(serein: Serein, tmp_path: Path):
     table, data = serein("plan", tmp_path / "small.yaml"), serein("plan", tmp_path / "small.yaml", "--json")
     assert table.code == data.code == 0
     found = json.loads(data.out)
-    assert [stage["name"] for stage in found["stages"]] == ["autoencoder", "denoiser", "denoiser", "forecaster"]
+    stages = [stage["name"] for stage in found["stages"]]
+    assert stages == ["autoencoder", "denoiser", "denoiser", "forecaster"]
     assert found["latent"] == [96, 8, 16] and found["stages"][1]["tokens"] == 640
     assert "96 x 8 x 16, 5.7 times fewer numbers" in table.out
     assert f"{found['stages'][0]['parameters'] / 1e6:.3g} M" in table.out
