@@ -22,6 +22,7 @@ from models.prior.denoiser import Denoiser, SpaceTimeTransformer
 from models.prior.forecaster import Forecaster
 from models.prior.sphere import SphereAutoencoder
 from models.prior.sphere_prior import assemble
+from models.whole_files import written_whole
 
 
 class Standardised(nn.Module):
@@ -142,7 +143,8 @@ def write_prior(card: PriorCard, weights: dict[str, Tensor], folder: Path) -> No
     """Writes `card.json` and, as they are, `weights.safetensors`."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "weights.safetensors"
-    save_file({name: value.contiguous() for name, value in weights.items()}, path)
+    with written_whole(path) as aside:  # who has loaded the old file has it mapped
+        save_file({name: value.contiguous() for name, value in weights.items()}, aside)
     path.chmod(0o644)
     (folder / "card.json").write_text(json.dumps(card.to_dict(), indent=1, allow_nan=False) + "\n")
 
