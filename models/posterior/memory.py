@@ -26,6 +26,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from models.prior.climatology import Climatology
+from models.prior.modes import joined, parts
 
 NEAR = 41
 LEAST, MOST = 1e-4, 0.99  # of what varies is unknown; beyond, there would be no digits
@@ -100,17 +101,6 @@ def _errors(b: Tensor, variance: Tensor, members: int) -> tuple[Tensor, Tensor]:
     b = b.clamp(LEAST, MOST)
     error = b / (1 - b) + b / members / (1 - b) ** 2
     return (error * variance).sqrt(), 1 / (1 - b)
-
-
-def parts(x: Tensor, directions: Tensor) -> tuple[Tensor, Tensor]:
-    """Amplitudes of modes, (N, r), and what is left, of states x (N, K h w)."""
-    amplitudes = x @ directions.T
-    return amplitudes, x - amplitudes @ directions
-
-
-def joined(amplitudes: Tensor, rest: Tensor, directions: Tensor) -> Tensor:
-    """The inverse, (N, K h w); of the rest, what lies outside of the modes."""
-    return rest + (amplitudes - rest @ directions.T) @ directions
 
 
 def _variances(climatology: Climatology, directions: Tensor) -> tuple[Tensor, Tensor]:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from models.prior.climatology import HARMONICS, seasonal
 from models.prior.columns import CONDITION, ColumnBlock, gathered, spread
+from models.prior.modes import joined, parts
 
 DAYS = 365.25
 CHANGE = 0.3  # of latents between states; what comes out is in units of it
@@ -96,13 +97,11 @@ class Forecaster(nn.Module):
 
     def _errors(self, noise: Tensor, directions: Tensor) -> Tensor:
         """What steps in a row are wrong by, from white noise, each (N, steps, K, h, w)."""
-        flat = noise.flatten(2)
-        inside = flat @ directions.T
+        inside, outside = parts(noise.flatten(2), directions)
         modes, rest = self.lasting.tolist()
         amplitudes = self.modes * _red(inside, modes)
-        left = self.rest[:, None, None] * _red(flat - inside @ directions, rest).reshape(noise.shape)
-        left = left.flatten(2)
-        return (left + (amplitudes - left @ directions.T) @ directions).reshape(noise.shape)
+        left = self.rest[:, None, None] * _red(outside, rest).reshape(noise.shape)
+        return joined(amplitudes, left.flatten(2), directions).reshape(noise.shape)
 
 
 def _red(white: Tensor, r: float) -> Tensor:

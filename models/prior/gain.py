@@ -14,6 +14,8 @@ been trained (`models.training.gains`). Without it samples have too little varia
 import torch
 from torch import Tensor, nn
 
+from models.prior.modes import parts
+
 
 class Gain(nn.Module):
     """g.
@@ -53,5 +55,4 @@ class Gain(nn.Module):
 
 def outside(x: Tensor, directions: Tensor) -> Tensor:
     """(1 - P) x for x (N, L, K, h, w) and orthonormal directions (r, K h w)."""
-    flat, own = x.flatten(2), directions.to(x)
-    return (flat - (flat @ own.T) @ own).reshape(x.shape)
+    return parts(x.flatten(2), directions.to(x))[1].reshape(x.shape)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from models.prior.forecaster import Forecaster
+from models.prior.modes import parts
 from models.training.accelerator import Machine, normal, reduced, seeds
 from models.training.config import ForecasterConfig, SphereConfig
 from models.training.loop import train
@@ -120,8 +121,8 @@ def measure_errors(
         states, when = (x.to(own.device) for x in windows(latents, found, part, last + 2, 1))
         with torch.no_grad():
             off = torch.stack([forecaster(states[:, k], when[:, k]) - states[:, k + 1] for k in (0, last)])
-        inside = off.flatten(2) @ own.T
-        outside = (off.flatten(2) - inside @ own).unflatten(2, (len(rest), -1))
+        inside, left = parts(off.flatten(2), own)
+        outside = left.unflatten(2, (len(rest), -1))
         modes += inside.square().mean(0).sum(0)
         rest += outside.square().mean((0, 3)).sum(0)
         later += torch.stack([inside.prod(0).sum(), outside.prod(0).sum() / outside.shape[3]]).cpu()

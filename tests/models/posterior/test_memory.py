@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from models.analysis import Analysis
-from models.posterior.memory import Memory, joined, parts, remembered
+from models.posterior.memory import Memory, remembered
 from models.prior.climatology import Climatology
+from models.prior.modes import joined, parts
 from models.prior.space_time import SpaceTimeClimatology
 from models.testing.toy import gaussian_prior
 
