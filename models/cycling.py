@@ -1,8 +1,7 @@
 """Analyses of windows in a row: the prior between reports that networks make of states on a grid.
 
 One window begins where the last one ended, and what that one knew of the state they share is remembered
-(`models.posterior.memory`). Given how the window after it begins, one is a piece of a reanalysis: *filter
-forward, sample backward* (Fruehwirth-Schnatter 1994).
+(`models.posterior.memory`). `models.hybrid` cycles them.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,10 +15,10 @@ from torch import Tensor
 
 from models.analysis import Analysis
 from models.observations.operator import ObservationOperator
-from models.posterior.given import Given, exactly, given
+from models.posterior.given import Given, given
 from models.posterior.linearise import by_action
 from models.posterior.memory import remembered
-from models.posterior.noise import CounterNoise
+from models.posterior.noise import FORECAST, CounterNoise
 from models.posterior.posterior import Posterior
 from models.posterior.sampler import Preset, Progress
 from models.posterior.sampler import sample as draw
@@ -29,7 +28,6 @@ from models.simulation.truth import Reported
 from models.state.time import year_fraction
 
 Array = NDArray[np.float64]
-EXACT = 0.05  # error of a state that a member is given, in latents; about what is left of noise in a sample
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +40,7 @@ class Windows:
         members: how many.
         seed: of the noise.
         inflation: of the variance that is remembered.
+        mirrored: members in pairs of opposite sign (`models.posterior.noise`): their mean is that of more.
     """
 
     prior: Prior
@@ -49,6 +48,7 @@ class Windows:
     members: int
     seed: int
     inflation: float = 1.0
+    mirrored: bool = True
     _tangents: dict[int, Tangent] = field(default_factory=dict)
 
     def with_seed(self, seed: int) -> "Windows":
@@ -71,30 +71,18 @@ class Windows:
         """
         return self.sample(times, reported, self._remembered(times, before), progress)
 
-    def smoothed(
-        self,
-        times: pd.DatetimeIndex,
-        reported: Sequence[Reported | None],
-        before: Tensor | None,
-        after: Tensor,
-    ) -> Tensor:
-        """The same, each member given its last state, (N, K, h, w)."""
-        ahead = exactly(after, len(times) - 1, EXACT)
-        return self.sample(times, reported, [*self._remembered(times, before), ahead])
-
     def forecast(self, times: pd.DatetimeIndex, start: Tensor) -> Tensor:
         """What the prior's forecaster makes of first states (N, K, h, w), over any length, (N, L, K, h, w).
 
         Raises:
             ValueError: the prior has none.
         """
-        if self.prior.forecaster is None:
-            raise ValueError(f"the prior {self.prior.card.name} has no forecaster")
+        forecaster = self.prior.need_forecaster()
         noise = CounterNoise(self.seed, range(len(start)), times, mirrored=False)
-        white = noise.states(0, (len(times), *start.shape[1:]))[:, 1:]
+        white = noise.states(FORECAST, (len(times), *start.shape[1:]))[:, 1:]
         directions, when = self.prior.climatology.directions.float(), float(year_fraction(times)[0])
         with torch.no_grad():
-            return self.prior.forecaster.course(start, when, white, directions)
+            return forecaster.course(start, when, white, directions)
 
     def interpolated(
         self, times: pd.DatetimeIndex, reported: Sequence[Reported | None], count: int = 64
@@ -119,7 +107,7 @@ class Windows:
     ) -> Tensor:
         """Members of a window given reports and states, (N, L, K, h, w)."""
         posterior, members = self._posterior(Analysis(self.prior, times), reported), range(self.members)
-        noise = CounterNoise(self.seed, members, times, mirrored=False)  # scores take them for draws
+        noise = CounterNoise(self.seed, members, times, self.mirrored)
         return draw(given(posterior, known, self.members), self.preset, noise, progress)
 
     def _remembered(self, times: pd.DatetimeIndex, before: Tensor | None) -> list[Given]:
@@ -154,8 +142,6 @@ def _of_window(
     """H, values and errors of all reports; what the code loses is added to the errors."""
     state = prior.card.state
     shape = (len(reported), len(state.channels), *state.grid.shape)
-    cells = int(np.prod(shape[2:]))
-    lost = torch.tensor([prior.card.representativeness[name] for name in state.names], dtype=torch.float64)
     there = [(k, r) for k, r in enumerate(reported) if r is not None]
     operators = [r.reports.operator.placed(k, len(reported)) for k, r in there]
     none = torch.zeros(0, 1)
@@ -163,6 +149,5 @@ def _of_window(
         [ObservationOperator(shape, none.long(), none.double()), *operators]
     )
     value = np.concatenate([np.zeros(0), *(r.value for _, r in there)])
-    error = np.concatenate([np.zeros(0), *(r.reports.error for _, r in there)])
-    floor = (operator.weight * lost[operator.index // cells % len(lost)].square()).sum(1)
-    return operator, torch.from_numpy(value), (torch.from_numpy(error).square() + floor).sqrt()
+    error = np.concatenate([np.zeros(0), *(r.error(prior.card) for _, r in there)])
+    return operator, torch.from_numpy(value), torch.from_numpy(error)

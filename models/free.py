@@ -10,9 +10,11 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from models.cycling import EXACT, Windows
+from models.cycling import Windows
 from models.posterior.given import Given, exactly
 from models.posterior.windows import Known, coarse_to_fine
+
+EXACT = 0.05  # error of a state that a member is given, in latents; about what is left of noise in a sample
 
 
 def trajectories(windows: Mapping[int, Windows], start: pd.Timestamp) -> Tensor:

@@ -22,8 +22,11 @@ def earth(
     windows: Annotated[int | None, typer.Option(min=1, help="Cold ones: 4 if not given.")] = None,
     days: Annotated[int | None, typer.Option(min=1, help="Cycled: 30 if not given, 5 without a run.")] = None,
     spin_up: Annotated[int | None, typer.Option(min=0, help="Of them, not counted: a third.")] = None,
-    members: Annotated[int | None, typer.Option(min=2, help="Of our ensembles: 16 if not given.")] = None,
-    peers: Annotated[int, typer.Option(min=2, help="Members of the LETKFs.")] = 20,
+    members: Annotated[
+        int | None, typer.Option(min=4, help="Of the posterior, an even number: 16 if not given.")
+    ] = None,
+    following: Annotated[int, typer.Option(min=2, help="Of the ensemble that is cycled with it.")] = 64,
+    peers: Annotated[int, typer.Option(min=2, help="Members of the LETKFs.")] = 40,
     preset: Annotated[str, typer.Option(help="fast, balanced or careful.")] = "balanced",
     inflation: Annotated[float, typer.Option(help="Of the variance that is remembered.")] = 1.0,
     length: Annotated[float, typer.Option(help="Of the LETKFs' localisation, km.")] = 700.0,
@@ -34,9 +37,10 @@ def earth(
 ) -> None:
     """The prior `earth-t21` beside optimal interpolation and LETKFs, where the truth is known everywhere.
 
-    Cold: one window of 24 hours. Cycled: windows in a row. Forecast: five days from the last.
-    Smoother: back through them, each given what came after. LETKFs need the
-    extra `simulate`; some hours on two cores with all networks, minutes of them the LETKFs'.
+    Cold: one window of 24 hours. Cycled: windows in a row, and an ensemble that the prior's forecaster
+    takes from one to the next. Smoother: the same with a day of reports to come. Forecast: five days from
+    the last. LETKFs need the extra `simulate`; some hours on two cores with all networks, minutes of them
+    the LETKFs'.
 
     Example: serein simulate earth --years 2 --seed 1001 --out truth.zarr
 
@@ -47,7 +51,7 @@ def earth(
     from app.cli.client import ServiceError
     from app.scoreboard import earth as board
     from app.scoreboard.earth_board import MODES, Options
-    from models.simulation.letkf import Tuning
+    from models.ensemble.letkf import Tuning
     from models.simulation.networks import NETWORKS
 
     torch.set_num_threads(1)  # CPU seconds are those of one core
@@ -55,6 +59,8 @@ def earth(
     for option, given, known in (("network", chosen, NETWORKS), ("mode", modes.split(","), MODES)):
         if unknown := sorted(set(given) - set(known)):
             raise ServiceError(f"no {option} {', '.join(unknown)}: there is {', '.join(known)}")
+    if members and members % 2:
+        raise ServiceError(f"--members {members}: they come in pairs, so an even number")
     length_of_run = days or (1 if quick else 30 if data else 5)
     options = Options(
         data=data,
@@ -63,7 +69,8 @@ def earth(
         windows=windows or (1 if quick else 4),
         days=length_of_run,
         spin_up=length_of_run // 3 if spin_up is None else spin_up,
-        members=members or (2 if quick else 16),
+        members=members or (4 if quick else 16),
+        following=following,
         peers=peers,
         preset=preset,
         inflation=inflation,

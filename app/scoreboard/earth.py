@@ -1,9 +1,9 @@
 """The prior of a simulated Earth beside those that classical data assimilation has, on the same truth.
 
 *Cold*: one window of 24 hours, nothing known before; beside the climatology, optimal interpolation and an
-LETKF that saw the same reports. *Cycled*: windows in a row, past reports only; beside LETKFs that go on all
-the while, with the truth's own model and with another one. *Forecast* and *smoother* go on from there
-(`earth_after.py`).
+LETKF that saw the same reports. *Cycled*: windows in a row, past reports only (`models.hybrid`); beside
+LETKFs that go on all the while, with the truth's own model and with another one. *Smoother*: the states
+between these windows with the reports of a day after them as well. *Forecast* goes on from the last of them.
 """
 
 import time
@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from app.scoreboard.earth_after import Following, forecasts, reanalysis
+from app.scoreboard.earth_after import Following, forecasts
 from app.scoreboard.earth_board import IN_A_ROW, MODES, Board, Options, Say
 from app.scoreboard.report import Criterion, at_most, report, within
 from app.scoreboard.tally import Tally
@@ -58,32 +58,35 @@ def cold(board: Board, network: str) -> dict[str, Any]:
         for name, peer in board.peers(int(first)).items():
             found[name] = partial(peer.go, reported)
         for name, make in found.items():
-            methods[name].add(make, there)
+            methods[name].add(make, there, mirrored=name == "serein")
     return {name: tally.row() for name, tally in methods.items()}
 
 
 def in_a_row(board: Board, network: str) -> dict[str, list[dict[str, Any]]]:
     """Windows of a day in a row beside LETKFs, and what follows from them; per mode, rows of scores."""
-    peers, methods = board.peers(0, another=True), defaultdict[str, Tally](lambda: Tally(board.state))
-    following = Following(board.windows)
+    peers, following = board.peers(0, another=True), Following(board.hybrid())
+    cycled, smoother = (defaultdict[str, Tally](lambda: Tally(board.state)) for _ in range(2))
     for day in range(board.options.days):
         board.say(f"{network}: cycled, day {day + 1} of {board.options.days}")
-        first = day * (board.length - 1)
+        first, counts = day * (board.length - 1), day >= board.options.spin_up
         times, reported, there = board.window(network, first)
         new = [None, *reported[1:]] if day else reported
         analyses = {name: partial(peer.go, new) for name, peer in peers.items()}
+        if day > board.options.spin_up and "smoother" in board.options.modes:
+            smoother["filter"].add(following.filtered, board.truth.states(first)[0])
         analyses["serein"] = partial(following.go, times, new)
-        if "cycled" in board.options.modes:
-            analyses["cold"] = partial(board.cold, times, reported)
+        if counts and "cycled" in board.options.modes:
+            cycled["cold"].add(partial(board.cold, times, reported), there, mirrored=True)
         for name, make in analyses.items():
-            if day >= board.options.spin_up:
-                methods[name].add(make, there)
-            elif name != "cold":
+            if counts:
+                cycled[name].add(make, there)
+            else:
                 make()
-    found = {"cycled": [{name: tally.row() for name, tally in methods.items()}]}
+        if "filter" in smoother:
+            smoother["serein"].add(following.smoothed, board.truth.states(first)[0])
+    found = {"cycled": [{name: tally.row() for name, tally in cycled.items()}]}
     if "smoother" in board.options.modes:
-        counted = board.options.days - board.options.spin_up
-        found["smoother"] = [reanalysis(board, following, counted)]
+        found["smoother"] = [{name: tally.row() for name, tally in smoother.items()}]
     if "forecast" in board.options.modes:
         found["forecast"] = forecasts(board, following, peers.get("letkf"))
     return found

@@ -1,12 +1,11 @@
-"""What follows when windows of the simulated Earth have been cycled: days ahead, and the way back.
+"""Our windows in a row on the simulated Earth, and the days that follow the last of them.
 
-*Forecast*: from the last analysis, by the prior's forecaster. *Smoother*: a reanalysis, filtered forward and
-sampled backward; each member of a window is given the state that the one after it begins with.
+Filter and smoother are the hybrid's (`models.hybrid`): of its first state a window knows more than the one
+before it did, and that is what the smoother is scored on. *Forecasts* from the last are the forecaster's.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,55 +13,61 @@ import pandas as pd
 from torch import Tensor
 
 from app.scoreboard.earth_board import LEADS, Board
-from app.scoreboard.tally import Tally
-from models.cycling import Windows
+from models.hybrid import Hybrid
 from models.simulation.truth import Reported
 from models.verification.field_scores import FieldScores, summary
 
 if TYPE_CHECKING:
     from app.scoreboard.earth_peers import Peer
 
-AHEAD, BACKWARD = 1_000_000, 2_000_000  # seeds begin here: noise is not that of the analyses
-
-
-@dataclass(frozen=True, eq=False)
-class Step:
-    """A window of a cycle: its states' times, what was new, and its first state as known, (N, K, h, w)."""
-
-    times: pd.DatetimeIndex
-    reported: Sequence[Reported | None]
-    before: Tensor | None
+AHEAD = 1_000_000  # added to the seed: noise of forecasts is not that of the analyses
 
 
 @dataclass(eq=False)
 class Following:
-    """Our windows in a row; `steps` so far, and `end`, the last state of the last of them, (N, K, h, w)."""
+    """Our windows in a row.
 
-    windows: Windows
-    steps: list[Step] = field(default_factory=list)
+    Attributes:
+        hybrid: how they are analysed.
+        done: how many.
+    """
+
+    hybrid: Hybrid
+    done: int = 0
+    _begin: Tensor | None = None
     _end: Tensor | None = None
 
     @property
     def end(self) -> Tensor:
-        """Raises ValueError before the first window."""
+        """The last state of the last window, (N, K, h, w); raises ValueError before the first."""
         if self._end is None:
             raise ValueError("no window has been analysed yet: --days is 0")
         return self._end
 
     def go(self, times: pd.DatetimeIndex, reported: Sequence[Reported | None]) -> np.ndarray:
         """The next window; the members at its end, (N, C, H, W)."""
-        self.steps.append(Step(times, reported, self._end))
-        windows = self.windows.with_seed(self.windows.seed + len(self.steps))
-        self._end = windows.filtered(times, reported, self._end)[:, -1]
-        return self.windows.states(self._end)
+        self.done += 1
+        own = self.hybrid.with_seed(self.hybrid.windows.seed + self.done)
+        self._begin, self._end = own.window(times, reported, self._end)
+        return own.windows.states(self._end)
+
+    def filtered(self) -> np.ndarray:
+        """The members at the end of the last window, (N, C, H, W)."""
+        return self.hybrid.windows.states(self.end)
+
+    def smoothed(self) -> np.ndarray:
+        """The members at the beginning of the last window, given its reports as well, (N, C, H, W)."""
+        if self._begin is None:
+            raise ValueError("no window has been analysed yet: --days is 0")
+        return self.hybrid.windows.states(self._begin)
 
 
 def forecasts(board: Board, following: Following, peer: "Peer | None") -> list[dict[str, Any]]:
     """Scores of one to five days from the end of the cycle."""
     rows, windows, end = [], board.windows, following.end
-    start, last = windows.states(end), len(following.steps) * (board.length - 1)
+    start, last = windows.states(end), following.done * (board.length - 1)
     whole = board.truth.times[last : last + LEADS * (board.length - 1) + 1]
-    ahead = windows.with_seed(AHEAD).forecast(whole, end)
+    ahead = windows.with_seed(windows.seed + AHEAD).forecast(whole, end)
     nothing = [None] * board.length
     for day in range(1, LEADS + 1):
         board.say(f"forecast, day {day} of {LEADS}")
@@ -78,30 +83,3 @@ def forecasts(board: Board, following: Following, peer: "Peer | None") -> list[d
         cases = {name: [FieldScores.of(e, there, board.weights)] for name, e in ensembles.items()}
         rows.append({"lead_days": day} | {n: summary(c, board.state.names) for n, c in cases.items()})
     return rows
-
-
-@dataclass(eq=False)
-class Backward:
-    """The way back through windows in a row; `after`, what the next one begins with, (N, K, h, w)."""
-
-    windows: Windows
-    after: Tensor
-
-    def go(self, step: Step, seed: int) -> np.ndarray:
-        """The window before; the members at its beginning, (N, C, H, W)."""
-        windows = self.windows.with_seed(seed)
-        self.after = windows.smoothed(step.times, step.reported, step.before, self.after)[:, 0]
-        return self.windows.states(self.after)
-
-
-def reanalysis(board: Board, following: Following, counted: int) -> dict[str, Any]:
-    """Scores of the states between the last `counted` windows, smoothed, beside those of the filter."""
-    smoother, filtered = Tally(board.state), Tally(board.state)
-    days, backward = len(following.steps), Backward(board.windows, following.end)
-    for day in range(days - 1, days - counted, -1):
-        board.say(f"smoother, back to the end of day {day}")
-        step, there = following.steps[day], board.end((day - 1) * (board.length - 1))
-        smoother.add(partial(backward.go, step, BACKWARD + day), there)
-        assert step.before is not None  # noqa: S101, only of the first window nothing was known before
-        filtered.add(partial(board.windows.states, step.before), there)
-    return {"serein": smoother.row(), "filter": filtered.row()}

@@ -9,10 +9,11 @@ import numpy as np
 import pandas as pd
 
 from models.cycling import Windows
+from models.ensemble.letkf import Tuning
+from models.hybrid import Hybrid
 from models.posterior.sampler import Preset
 from models.prior.card import load_card
 from models.prior.prior import load_prior
-from models.simulation.letkf import Tuning
 from models.simulation.truth import Reported, Truth
 from models.state.spec import StateSpec
 
@@ -35,7 +36,8 @@ class Options:
         networks, modes: of what there is.
         windows: cold ones.
         days, spin_up: that are cycled, and of those, at the beginning, not counted.
-        members, peers: ours, and those of the LETKFs.
+        members: of the posterior of a window, in mirrored pairs.
+        following, peers: of our ensemble that is cycled, and of the LETKFs.
         preset, inflation: of our windows.
         tuning: of the LETKFs.
     """
@@ -47,7 +49,8 @@ class Options:
     days: int = 30
     spin_up: int = 10
     members: int = 16
-    peers: int = 20
+    following: int = 64
+    peers: int = 40
     preset: str = "balanced"
     inflation: float = 1.0
     tuning: Tuning = field(default_factory=Tuning)
@@ -99,8 +102,12 @@ class Board:
         """The truth at the end of the window that begins at position `first`, (C, H, W)."""
         return self.truth.states(first + self.length - 1)[0]
 
+    def hybrid(self) -> Hybrid:
+        """Our windows, cycled."""
+        return Hybrid(self.windows, self.options.following)
+
     def cold(self, times: pd.DatetimeIndex, reported: Sequence[Reported | None]) -> np.ndarray:
-        """What the prior makes of reports: members at the end of the window, (N, C, H, W)."""
+        """What the prior makes of reports: mirrored members at the end of the window, (N, C, H, W)."""
         return self.windows.states(self.windows.filtered(times, reported)[:, -1])
 
     def interpolated(self, times: pd.DatetimeIndex, reported: Sequence[Reported | None]) -> np.ndarray:

@@ -7,9 +7,9 @@ from typing import Self
 
 import numpy as np
 
+from models.ensemble.letkf import Tuning
 from models.simulation.earth import Earth
 from models.simulation.filter import Filter, climatological
-from models.simulation.letkf import Tuning
 from models.simulation.truth import Reported, Truth
 
 

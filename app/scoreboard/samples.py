@@ -71,7 +71,10 @@ def score(options: Options, say: Say = lambda line: None) -> tuple[dict[str, Any
     start, card = time.monotonic(), load_card(options.prior)
     truth, days = Truth.open(options.data), SEASONS[: options.seasons]
     preset = Preset(**card.presets[options.preset])
-    windows = {step: Windows(load_prior(card, step), preset, options.members, options.seed) for step in STEPS}
+    windows = {
+        step: Windows(load_prior(card, step), preset, options.members, options.seed, mirrored=False)
+        for step in STEPS
+    }
     length = (card.window - 1) * STEPS[-1] // STEPS[0] + 1
     shown = [card.state.names.index(name) for name in SHOWN]
     seasons = Seasons.of(truth, shown)

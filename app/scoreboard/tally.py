@@ -25,13 +25,17 @@ class Tally:
     spectra: list[tuple[np.ndarray, np.ndarray]] = field(default_factory=list)
     cpu: float = 0.0
 
-    def add(self, make: Callable[[], np.ndarray], truth: np.ndarray) -> None:
-        """One case: the ensemble is made, (N, C, H, W), and compared with the truth, (C, H, W)."""
+    def add(self, make: Callable[[], np.ndarray], truth: np.ndarray, mirrored: bool = False) -> None:
+        """One case: the ensemble is made, (N, C, H, W), and compared with the truth, (C, H, W).
+
+        Arguments:
+            mirrored: members are in pairs of opposite sign.
+        """
         since = time.process_time()
         ensemble = make()
         self.cpu += time.process_time() - since
         grid = self.state.grid
-        self.cases.append(FieldScores.of(ensemble, truth, grid.area_weights))
+        self.cases.append(FieldScores.of(ensemble, truth, grid.area_weights, mirrored))
         ours, theirs = (zonal_spectrum(x, grid.latitude) for x in (ensemble, truth))
         self.spectra.append((ours.mean(0), theirs))
         if balance := Balance.of(ensemble, truth, self.state.names, grid):

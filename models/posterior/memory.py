@@ -15,8 +15,8 @@ for what is expected of x is smaller than x by 1 - b, and the mean of few member
 hardly known, b near 1, hardly counts. Errors of an analysis are large in modes and small in what is left, so
 that they must not be taken for independent latent by latent.
 
-Variances of few members are noisy. So those of modes are taken together over `NEAR` of them; and of what is
-left, those of a channel over all columns, times a factor per column.
+Variances of few members are noisy. So shares b of modes are taken together over `NEAR` of them; and of what
+is left, those of a channel over all columns, times a factor per column.
 """
 
 from dataclasses import dataclass, replace
@@ -83,10 +83,8 @@ def remembered(states: Tensor, climatology: Climatology, mean: Tensor, inflation
     ensemble = states.mean(0)
     spread = parts((states - ensemble).flatten(1), directions)
     climate = _variances(climatology, directions)
-    unknown = (
-        _together(spread[0].square().sum(0) / climate[0]),
-        _by_channel_and_column(spread[1].unflatten(1, mean.shape)) / climate[1],
-    )
+    shares = [own.square() / c for own, c in zip(spread, climate, strict=True)]
+    unknown = (_together(shares[0].sum(0)), _by_channel_and_column(shares[1].sum(0).reshape(mean.shape)))
     departure = parts((ensemble - mean).flatten()[None], directions)
     (modes, large), (rest, larger) = (
         _errors(inflation * b / (members - 1), c, members) for b, c in zip(unknown, climate, strict=True)
@@ -104,9 +102,10 @@ def _errors(b: Tensor, variance: Tensor, members: int) -> tuple[Tensor, Tensor]:
 
 
 def _variances(climatology: Climatology, directions: Tensor) -> tuple[Tensor, Tensor]:
-    """Of amplitudes of the first state, (r,), and of latents without modes, ()."""
+    """Of amplitudes of the first state, (r,), and of latents without modes, (K h w,)."""
     along = climatology.along_state(directions, 0).square()
-    return along @ (climatology.variances - climatology.floor) + climatology.floor, climatology.floor
+    modes = along @ (climatology.variances - climatology.floor) + climatology.floor
+    return modes, climatology.outside.flatten()
 
 
 def _together(modes: Tensor) -> Tensor:
@@ -115,9 +114,8 @@ def _together(modes: Tensor) -> Tensor:
     return F.avg_pool1d(F.pad(modes[None], (near // 2, near // 2), mode="replicate"), near, stride=1)[0]
 
 
-def _by_channel_and_column(errors: Tensor) -> Tensor:
-    """Sums of squares over members (N, K, h, w), taken together, (K h w,)."""
-    squares = errors.square().sum(0)
+def _by_channel_and_column(squares: Tensor) -> Tensor:
+    """Of latents (K, h, w), taken together, (K h w,)."""
     channels = squares.mean((1, 2), keepdim=True)
     columns = (squares / channels.clamp_min(torch.finfo(squares.dtype).tiny)).mean(0)
     return (channels * columns).flatten()

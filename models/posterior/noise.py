@@ -17,7 +17,7 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-START, OBSERVATIONS = 1_000_001, 1_000_002  # levels that no step of the sampler has
+START, OBSERVATIONS, FORECAST = 1_000_001, 1_000_002, 1_000_003  # levels that no step of the sampler has
 
 
 class Noise(Protocol):

@@ -90,12 +90,12 @@ class Forecaster(nn.Module):
             directions: the modes, orthonormal, (r, K h w).
         """
         states, when = [z], year_fraction
-        for off in self._errors(noise, directions).unbind(1):
+        for off in self.errors(noise, directions).unbind(1):
             states.append(self(states[-1], z.new_full((len(z),), when)) + off)
             when = (when + self.hours / 24 / DAYS) % 1
         return torch.stack(states, dim=1)
 
-    def _errors(self, noise: Tensor, directions: Tensor) -> Tensor:
+    def errors(self, noise: Tensor, directions: Tensor) -> Tensor:
         """What steps in a row are wrong by, from white noise, each (N, steps, K, h, w)."""
         inside, outside = parts(noise.flatten(2), directions)
         modes, rest = self.lasting.tolist()

@@ -65,6 +65,16 @@ class Prior:
         mean, std = self._scale(self.card.state.mean), self._scale(self.card.state.std)
         return self.autoencoder.encode(((states.double() - mean) / std).float())
 
+    def need_forecaster(self) -> Forecaster:
+        """The forecaster.
+
+        Raises:
+            ValueError: there is none.
+        """
+        if self.forecaster is None:
+            raise ValueError(f"the prior {self.card.name} has no forecaster")
+        return self.forecaster
+
     @staticmethod
     def _scale(x: Any) -> Tensor:
         return torch.as_tensor(x, dtype=torch.float64)[:, None, None]

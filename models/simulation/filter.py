@@ -9,11 +9,13 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from models.ensemble.letkf import Tuning, analyse
 from models.simulation.earth import Earth
-from models.simulation.letkf import Tuning, analyse, distances
 from models.simulation.networks import Reports
+from models.state.sphere import distances
 
 Array = NDArray[np.float64]
 
@@ -41,15 +43,16 @@ class Filter:
         """Members move to where observations `value` (p,) say."""
         grid, before = self.earth.grid, self.fields
         latitude, longitude = (x.ravel() for x in np.meshgrid(grid.latitude, grid.longitude, indexing="ij"))
-        after = analyse(
-            before.reshape(*before.shape[:2], -1),
-            reports.observe(before),
-            value,
-            reports.error,
-            distances(latitude, longitude, reports.latitude, reports.longitude),
-            length=tuning.length,
-            relaxation=tuning.relaxation,
-        ).reshape(before.shape)
+        predicted, distance = (
+            torch.from_numpy(x)
+            for x in (
+                reports.observe(before),
+                distances(latitude, longitude, reports.latitude, reports.longitude),
+            )
+        )
+        columns, own, error = (torch.from_numpy(x) for x in (before, value, reports.error))
+        after = analyse(columns.flatten(2), predicted, own, error, distance, tuning).numpy()
+        after = after.reshape(before.shape)
         self.states = [
             self.earth.moved(state, jnp.asarray(old, jnp.float32), jnp.asarray(new, jnp.float32))
             for state, old, new in zip(self.states, before, after, strict=True)

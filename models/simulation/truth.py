@@ -109,6 +109,13 @@ class Reported:
     reports: Reports
     value: Array
 
+    def error(self, card: PriorCard) -> Array:
+        """Standard deviations of errors, what the code of a prior loses included, (p,)."""
+        state, operator = card.state, self.reports.operator
+        lost = np.array([card.representativeness[name] for name in state.names])
+        channel = operator.index.numpy() // int(np.prod(state.grid.shape))
+        return np.sqrt(self.reports.error**2 + (operator.weight.numpy() * lost[channel] ** 2).sum(1))
+
 
 def _utc(data: xr.Dataset) -> pd.DatetimeIndex:
     return pd.DatetimeIndex(data["time"].values).tz_localize("UTC").as_unit("ns")

@@ -22,45 +22,70 @@ class FieldScores:
 
     Attributes:
         square: of the error of the mean.
-        variance: of the members (ddof 1).
+        variance: of the members, unbiased.
+        expected: of `square`, if members are honest: their variance, and what their mean is off by itself.
         crps: fair.
-        ranks: of the truth among the members, frequencies, (C, M + 1).
+        ranks: of the truth among the members, frequencies, (C, M + 1); of mirrored pairs, among one of each,
+            (C, M / 2 + 1).
     """
 
     square: Array
     variance: Array
+    expected: Array
     crps: Array
     ranks: Array
 
     @classmethod
-    def of(cls, ensemble: Array, truth: Array, weights: Array) -> Self:
-        """From members (M, C, H, W), truth (C, H, W) and cell areas (H, 1)."""
-        members, rank = len(ensemble), (ensemble < truth).sum(0)
-        ranks = [area_mean(rank == r, weights) for r in range(members + 1)]
+    def of(cls, ensemble: Array, truth: Array, weights: Array, mirrored: bool = False) -> Self:
+        """From members (M, C, H, W), truth (C, H, W) and cell areas (H, 1).
+
+        Arguments:
+            mirrored: members are in pairs of opposite sign (`models.posterior.noise`).
+
+        Raises:
+            ValueError: members are said to be in pairs, and are not two pairs at least.
+        """
+        variance, off = (area_mean(x, weights) for x in _variances(ensemble, mirrored))
+        independent = (ensemble[::2], ensemble[1::2]) if mirrored else (ensemble,)
         return cls(
             square=area_mean((ensemble.mean(0) - truth) ** 2, weights),
-            variance=area_mean(ensemble.var(0, ddof=1), weights),
-            crps=area_mean(crps_ensemble(ensemble, truth), weights),
-            ranks=np.stack(ranks, axis=-1),
+            variance=variance,
+            expected=variance + off,
+            crps=area_mean(crps_ensemble(ensemble, truth, mirrored=mirrored), weights),
+            ranks=np.mean([_ranks(members, truth, weights) for members in independent], axis=0),
         )
+
+
+def _variances(ensemble: Array, mirrored: bool) -> tuple[Array, Array]:
+    """Of members, and of their mean, both unbiased; halves of the difference of a pair have no mean."""
+    if not mirrored:
+        variance = ensemble.var(0, ddof=1)
+        return variance, variance / len(ensemble)
+    middle, half = (ensemble[::2] + ensemble[1::2]) / 2, (ensemble[::2] - ensemble[1::2]) / 2
+    common = middle.var(0, ddof=1)
+    return common + (half**2).mean(0), common / len(middle)
+
+
+def _ranks(members: Array, truth: Array, weights: Array) -> Array:
+    rank = (members < truth).sum(0)
+    return np.stack([area_mean(rank == r, weights) for r in range(len(members) + 1)], axis=-1)
 
 
 def summary(cases: Sequence[FieldScores], channels: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Per channel, over all cases: rmse, spread, spread_skill, crps, coverage50, coverage90 and ranks.
 
-    `spread_skill` is 1 for an honest ensemble whatever its size: the mean of M members errs by a share
-    1 / M of their variance more (Fortin et al. 2014).
+    `spread_skill` is 1 for an honest ensemble whatever its size: the mean of M independent members errs by a
+    share 1 / M of their variance more (Fortin et al. 2014).
     """
-    square, variance, crps, ranks = (
+    square, variance, expected, crps, ranks = (
         np.mean([getattr(case, name) for case in cases], axis=0)
-        for name in ("square", "variance", "crps", "ranks")
+        for name in ("square", "variance", "expected", "crps", "ranks")
     )
-    members = ranks.shape[1] - 1
     return {
         name: {
             "rmse": float(np.sqrt(square[k])),
             "spread": float(np.sqrt(variance[k])),
-            "spread_skill": float(np.sqrt((members + 1) / members * variance[k] / square[k])),
+            "spread_skill": float(np.sqrt(expected[k] / square[k])),
             "crps": float(crps[k]),
             "coverage50": coverage(ranks[k][None], 0.5),
             "coverage90": coverage(ranks[k][None], 0.9),

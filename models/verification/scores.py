@@ -9,7 +9,8 @@ so no noise has to be drawn.
 CRPS(F, y) = E|X - y| - 1/2 E|X - X'|, with X, X' independent draws from F. *Fair* (Ferro 2014; the
 probability weighted moment form of WeatherBench 2): the second term is the mean over the M (M - 1) pairs of
 *different* members, so that its expectation is the CRPS of the distribution the members were drawn from,
-whatever M is; ensembles of different size can be compared.
+whatever M is; ensembles of different size can be compared. Of members in mirrored pairs (2j and 2j + 1 have
+noise of opposite sign) only members of different pairs are independent, and those pairs count.
 """
 
 import numpy as np
@@ -19,25 +20,34 @@ from scipy.stats import norm
 Array = NDArray[np.float64]
 
 
-def crps_ensemble(members: ArrayLike, observation: ArrayLike, *, fair: bool = True) -> Array:
+def crps_ensemble(
+    members: ArrayLike, observation: ArrayLike, *, fair: bool = True, mirrored: bool = False
+) -> Array:
     """CRPS of an ensemble against a value without error, in O(M log M).
 
     Args:
         members: (M, ...).
         observation: (...).
         fair: divide the pair term by M (M - 1) rather than M^2.
+        mirrored: members are in pairs of opposite sign, and the score is fair.
 
     Returns:
         (...), not averaged.
 
     Raises:
-        ValueError: shapes differ, or a fair score is asked of fewer than two members.
+        ValueError: shapes differ, or a fair score is asked of fewer than two members, or of an odd number, or
+            fewer than four, of mirrored ones.
     """
     x, y = _ensemble(members, observation, fair)
     m = x.shape[0]
+    if mirrored and (m % 2 or m < 4 or not fair):
+        raise ValueError(f"{m} members are not two or more mirrored pairs, which have a fair score only")
     rank = np.arange(1, m + 1, dtype=np.float64).reshape(-1, *[1] * y.ndim)
     # sum over i < j of |x_j - x_i|, from the order statistics
     pairs = ((2 * rank - m - 1) * np.sort(x, axis=0)).sum(axis=0)
+    if mirrored:
+        pairs -= np.abs(x[::2] - x[1::2]).sum(axis=0)
+        return np.abs(x - y).mean(axis=0) - pairs / (m * (m - 2))
     return np.abs(x - y).mean(axis=0) - pairs / (m * (m - 1) if fair else m * m)
 
 

@@ -12,6 +12,7 @@ from models.posterior.sampler import Preset
 from models.prior.card import load_card
 from models.prior.prior import load_prior
 from models.simulation.truth import Truth
+from models.state.time import year_fraction
 
 QUICK = Preset(4, 2.0, 0.1, stochastic=True, iterations=1)
 
@@ -76,11 +77,13 @@ def test_reports_of_the_last_state_draw_the_window_to_it(windows: Windows, truth
     assert found < 0.8 * distance(windows, climate, there)  # the mean of two draws
 
 
-def test_a_reanalysis_ends_as_the_next_window_begins(windows: Windows, truth: Truth) -> None:
-    times = truth.times[:5]
-    after = encoded(windows, truth, 4) + torch.tensor([[[[0.1]]], [[[-0.1]]]])
-    z = windows.smoothed(times, [None] * 5, None, after)
-    assert float((z[:, -1] - after).square().mean().sqrt()) < 0.2
+def test_members_come_in_mirrored_pairs_unless_they_are_to_be_draws(windows: Windows, truth: Truth) -> None:
+    """Less the mean of the season: what the sampler makes of noise is nearly odd in it."""
+    times, pairs = truth.times[:5], replace(windows, members=4)
+    centre = windows.prior.climatology.mean(torch.from_numpy(year_fraction(times[-1:])))[0]
+    for own, low, high in ((pairs, -1.0, -0.7), (replace(pairs, mirrored=False), -0.3, 0.3)):
+        a, b = (own.filtered(times, [None] * 5)[:2, -1] - centre).flatten(1)
+        assert low <= float(torch.dot(a, b) / a.norm() / b.norm()) <= high
 
 
 def test_errors_grow_by_what_the_code_loses(windows: Windows, truth: Truth) -> None:

@@ -2,12 +2,15 @@
 
 import json
 
+import numpy as np
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from app.cli import app
 from app.scoreboard import earth_after, earth_board
 from app.scoreboard.earth import SHOWN
+from models.hybrid import Hybrid
 from models.posterior.sampler import Preset
 from models.simulation import networks
 
@@ -32,11 +35,11 @@ def test_the_short_form_compares_with_optimal_interpolation_and_climatology():
     assert row["serein"]["balance"]["unhydrostatic"] < row["climatology"]["balance"]["unhydrostatic"]
 
 
-def test_windows_in_a_row_go_on_to_a_forecast_and_back_to_a_reanalysis(monkeypatch):
+def test_windows_in_a_row_are_filtered_and_smoothed_and_go_on_to_a_forecast(monkeypatch):
     monkeypatch.setattr(earth_after, "LEADS", 1)
     monkeypatch.setattr(networks, "STATIONS", 200)
     monkeypatch.setattr(earth_board, "Preset", lambda **_: Preset(4, 2.0, 0.1, stochastic=True, iterations=0))
-    arguments = "--networks surface --modes smoother,forecast --days 2 --spin-up 0 --members 2"
+    arguments = "--networks surface --modes smoother,forecast --days 2 --spin-up 0 --members 4 --following 8"
     result = runner.invoke(app, ["score", "earth", *arguments.split(), "--json"])
     assert result.exit_code == 0, result.output
     detail = json.loads(result.stdout)["detail"]
@@ -50,11 +53,32 @@ def test_windows_in_a_row_go_on_to_a_forecast_and_back_to_a_reanalysis(monkeypat
     assert ahead["serein"]["z500"]["crps"] < ahead["climatology"]["z500"]["crps"]
 
 
+def test_reports_of_a_state_between_windows_count_once_and_cold_windows_are_mirrored(monkeypatch):
+    given = []
+
+    def window(self, times, reported, before=None):
+        given.append((before is not None, [r is not None for r in reported]))
+        z = torch.zeros(self.size, *self.windows.prior.climatology.shape[1:])
+        return z, z
+
+    rng = np.random.default_rng(0)
+    monkeypatch.setattr(Hybrid, "window", window)
+    monkeypatch.setattr(earth_board.Board, "cold", lambda *_: rng.standard_normal((4, 34, 32, 64)))
+    arguments = "--networks surface --modes cycled --days 2 --spin-up 0 --members 4 --following 3"
+    result = runner.invoke(app, ["score", "earth", *arguments.split(), "--json"])
+    assert result.exit_code == 0, result.output
+    assert given == [(False, [True] * 5), (True, [False] + [True] * 4)]
+    (row,) = json.loads(result.stdout)["detail"]["cycled"]
+    ranks = {name: len(row[name]["channels"]["sp"]["ranks"]) for name in ("serein", "cold")}
+    assert ranks == {"serein": 3 + 1, "cold": 4 // 2 + 1}
+
+
 @pytest.mark.parametrize(
     ("option", "value", "message"),
     [
         ("--networks", "ships", "no network ships: there is"),
         ("--modes", "warm", "no mode warm: there is"),
+        ("--members", "5", "--members 5: they come in pairs"),
         ("--days", "9", "--days 9: the truth is long enough for 5"),
         ("--spin-up", "5", "--spin-up 5: of 5 days none is left to be scored"),
         ("--spin-up", "4", "--days 5: a smoother needs two days that are scored"),

@@ -6,10 +6,10 @@ import pytest
 
 pytest.importorskip("jcm", reason="extra `simulate` is not installed")
 
+from models.ensemble.letkf import Tuning
 from models.prior.card import load_card
 from models.simulation.earth import Earth
 from models.simulation.filter import Filter, climatological
-from models.simulation.letkf import Tuning
 from models.simulation.truth import Truth
 
 CARD = load_card("earth-t21")

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 
 from models.prior.card import load_card
-from models.simulation.letkf import distances
 from models.simulation.networks import APART, SONDES, Reports, places, reports, track
+from models.state.sphere import distances
 
 NOON = pd.Timestamp("2001-02-01T12:00Z")
 

@@ -41,3 +41,33 @@ def test_the_root_is_taken_of_the_mean_of_all_cases():
     small, large = case(0)[0], case(1, scale=5.0)[0]
     found = summary([small, large], ["a", "b", "c"])["c"]["rmse"]
     assert found == pytest.approx(np.sqrt((small.square[2] + large.square[2]) / 2))
+
+
+def pairs(seed: int, members: int, common: float) -> np.ndarray:
+    """A truth and members of variance 1, `common` of which has no sign: (1 + members, 3, 2, 400)."""
+    rng = np.random.default_rng(seed)
+    shape = (members // 2, 3, 2, 400)
+    even, odd = common**0.5 * rng.standard_normal(shape), (1 - common) ** 0.5 * rng.standard_normal(shape)
+    mirrored = np.stack([even + odd, even - odd], axis=1).reshape(members, *shape[1:])
+    return np.concatenate([rng.standard_normal((1, *shape[1:])), mirrored])
+
+
+@pytest.mark.parametrize(("members", "common"), [(4, 0.0), (8, 0.0), (8, 0.4)])
+def test_mirrored_pairs_are_scored_as_the_draws_that_they_are(members: int, common: float):
+    """Spread, CRPS and coverage of N(0, 1); the mean is off by what pairs have in common only."""
+    draws = [pairs(seed, members, common) for seed in range(40)]
+    found = summary([FieldScores.of(d[1:], d[0], WEIGHTS, mirrored=True) for d in draws], ["a", "b", "c"])[
+        "a"
+    ]
+    assert found["rmse"] == pytest.approx(np.sqrt(1 + common / (members / 2)), abs=0.02)
+    assert found["spread"] == pytest.approx(1, abs=0.02)
+    assert found["spread_skill"] == pytest.approx(1, abs=0.02)
+    assert found["crps"] == pytest.approx(1 / np.sqrt(np.pi), abs=0.01)
+    assert found["coverage50"] == pytest.approx(0.5, abs=0.02)
+    assert found["coverage90"] == pytest.approx(0.9, abs=0.02)
+
+
+def test_pairs_taken_for_independent_would_look_better_than_they_are():
+    d = np.concatenate([pairs(seed, 4, 0.0) for seed in range(40)], axis=-1)
+    taken, told = (FieldScores.of(d[1:], d[0], WEIGHTS, mirrored=m) for m in (False, True))
+    assert (taken.crps < 0.9 * told.crps).all()

@@ -94,3 +94,9 @@ def test_area_means_weight_by_the_area_of_the_cells() -> None:
     field = np.broadcast_to(np.sin(np.deg2rad(grid.latitude))[:, None] ** 2, grid.shape)
     assert scores.area_mean(field, grid.area_weights) == pytest.approx(1 / 3, abs=1e-3)
     assert scores.area_rmse(field + 2.0, field, grid.area_weights) == pytest.approx(2.0)
+
+
+@pytest.mark.parametrize("members", [2, 3, 5])
+def test_fewer_than_two_mirrored_pairs_have_no_fair_score(members: int):
+    with pytest.raises(ValueError, match=f"{members} members are not two or more mirrored pairs"):
+        scores.crps_ensemble(np.zeros((members, 4)), np.zeros(4), mirrored=True)

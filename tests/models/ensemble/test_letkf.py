@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+import torch
 
-from models.simulation.letkf import analyse, distances
+from models.ensemble.letkf import Tuning, analyse
 
 EVERYWHERE = 1e9
 
@@ -23,13 +24,16 @@ def a_problem(members: int = 12) -> dict[str, np.ndarray]:
     }
 
 
-def without(problem: dict[str, np.ndarray], name: str) -> dict[str, np.ndarray]:
-    return {k: v for k, v in problem.items() if k != name}
+def analysed(
+    problem: dict[str, np.ndarray], length: float = EVERYWHERE, relaxation: float = 0.0
+) -> np.ndarray:
+    known = {k: torch.from_numpy(v) for k, v in problem.items() if k != "where"}
+    return analyse(**known, tuning=Tuning(length, relaxation)).numpy()
 
 
 def test_without_localisation_it_is_the_kalman_filter():
     problem = a_problem()
-    after = analyse(**without(problem, "where"), length=EVERYWHERE, relaxation=0).reshape(12, -1)
+    after = analysed(problem).reshape(12, -1)
     before = problem["ensemble"].reshape(12, -1)
     covariance = np.cov(before.T)
     operator = np.eye(12)[problem["where"]]
@@ -43,7 +47,7 @@ def test_without_localisation_it_is_the_kalman_filter():
 def test_columns_far_from_all_observations_are_left_alone():
     problem = a_problem()
     problem["distance"][2] = 5000.0
-    after = analyse(**without(problem, "where"), length=1000.0, relaxation=0.0)
+    after = analysed(problem, length=1000.0)
     np.testing.assert_allclose(after[:, :, 2], problem["ensemble"][:, :, 2], atol=1e-12)
     assert not np.allclose(after[:, :, 1], problem["ensemble"][:, :, 1])
 
@@ -51,30 +55,20 @@ def test_columns_far_from_all_observations_are_left_alone():
 def test_each_column_sees_what_is_near_it():
     problem = a_problem()
     near = problem["distance"] < 100
-    after = analyse(**without(problem, "where"), length=40.0, relaxation=0.0)
+    after = analysed(problem, length=40.0)
     for g in range(4):
         alone = {
             **{k: problem[k][..., near[g]] for k in ("predicted", "value", "error")},
             "ensemble": problem["ensemble"][:, :, [g]],
             "distance": problem["distance"][[g]][:, near[g]],
         }
-        np.testing.assert_allclose(analyse(**alone, length=40.0, relaxation=0.0)[..., 0], after[..., g])
+        np.testing.assert_allclose(analysed(alone, length=40.0)[..., 0], after[..., g])
 
 
 @pytest.mark.parametrize("relaxation", [0.0, 0.4, 1.0])
 def test_lost_spread_is_given_back(relaxation: float):
     problem = a_problem()
-    after, plain = (
-        analyse(**without(problem, "where"), length=EVERYWHERE, relaxation=r) for r in (relaxation, 0.0)
-    )
+    after, plain = (analysed(problem, relaxation=r) for r in (relaxation, 0.0))
     spreads = [x.std(axis=0) for x in (problem["ensemble"], plain)]
     np.testing.assert_allclose(after.mean(0), plain.mean(0), atol=1e-12)
     np.testing.assert_allclose(after.std(axis=0), relaxation * spreads[0] + (1 - relaxation) * spreads[1])
-
-
-def test_distances_go_over_the_seam_and_the_poles():
-    points = np.array([0.0, 80.0]), np.array([359.0, 0.0])
-    quarter = np.pi / 2 * 6371
-    found = distances(*points, np.array([0.0, 80.0, 0.0]), np.array([1.0, 180.0, 89.0]))
-    np.testing.assert_allclose(found[0, [0, 2]], [quarter / 45, quarter], rtol=1e-6)
-    assert found[1, 1] == pytest.approx(20 / 90 * quarter)

@@ -1,0 +1,97 @@
+r"""An ensemble of latent states that follows reports: the prior's forecaster is its model.
+
+Between reports each member goes on as the forecaster has it, off by a draw of what that is wrong by,
+
+    z_k+1 = f(z_k) + SHARE n_k,
+
+and reports move members on the grid, column by column (`letkf.py`); of what they are moved by, latents get
+what the code makes of it, z + E(after) - E(before), so that nothing else is lost by coming and going.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import Tensor
+
+from models.ensemble.letkf import Tuning, analyse
+from models.posterior.noise import FORECAST, CounterNoise
+from models.prior.prior import Prior
+from models.simulation.truth import Reported
+from models.state.sphere import distances
+from models.state.time import year_fraction
+
+TOGETHER = 8  # members that are decoded at once
+SHARE = 0.5  # of the forecaster's errors: relaxation makes up for the rest of them
+
+
+@dataclass(frozen=True, eq=False)
+class Follower:
+    """A prior that has a forecaster, and how its members are moved.
+
+    Attributes:
+        prior: as above.
+        seed: of the forecaster's errors.
+        tuning: of the LETKF.
+
+    """
+
+    prior: Prior
+    seed: int
+    tuning: Tuning = field(default_factory=Tuning)
+
+    def follow(self, times: pd.DatetimeIndex, reported: Sequence[Reported | None], z: Tensor) -> Tensor:
+        """Members at the last of `times`, (N, K, h, w).
+
+        Arguments:
+            times: of the steps, (L,), two or more; errors last from one to the next of them (`Forecaster`).
+            reported: of the state at each of them.
+            z: members at the first, (N, K, h, w).
+
+        Raises:
+            ValueError: the prior has no forecaster.
+        """
+        forecaster = self.prior.need_forecaster()
+        white = CounterNoise(self.seed, range(len(z)), times, mirrored=False)
+        steps = white.states(FORECAST, (len(times), *z.shape[1:]))[:, 1:]
+        errors = SHARE * forecaster.errors(steps, self.prior.climatology.directions.float())
+        for k, (own, when) in enumerate(zip(reported, year_fraction(times).tolist(), strict=True)):
+            if own is not None:
+                z = self.moved(z, own)
+            if k < len(times) - 1:
+                with torch.no_grad():
+                    z = forecaster(z, z.new_full((len(z),), when)) + errors[:, k]
+        return z
+
+    def moved(self, z: Tensor, reported: Reported) -> Tensor:
+        """Members (N, K, h, w) after reports of the state they are of."""
+        card = self.prior.card
+        before = self._decoded(z)
+        columns = before.flatten(2)
+        predicted, value, error, distance = (
+            torch.from_numpy(x).to(columns.dtype)
+            for x in (
+                reported.reports.observe(before.numpy()),
+                reported.value,
+                reported.error(card),
+                self._distances(reported),
+            )
+        )
+        after = analyse(columns, predicted, value, error, distance, self.tuning)
+        return z + self._encoded(after.reshape(before.shape)) - self._encoded(before)
+
+    def _distances(self, reported: Reported) -> np.ndarray:
+        """Of columns of the grid from the reports, km, (G, p)."""
+        grid, seen = self.prior.card.state.grid, reported.reports
+        latitude, longitude = (x.ravel() for x in np.meshgrid(grid.latitude, grid.longitude, indexing="ij"))
+        return distances(latitude, longitude, seen.latitude, seen.longitude)
+
+    def _decoded(self, z: Tensor) -> Tensor:
+        with torch.no_grad():  # few at once: activations are large
+            return torch.cat([self.prior.decode(part) for part in z.split(TOGETHER)])
+
+    def _encoded(self, states: Tensor) -> Tensor:
+        with torch.no_grad():
+            return torch.cat([self.prior.encode(part) for part in states.split(TOGETHER)])

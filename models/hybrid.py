@@ -1,0 +1,88 @@
+r"""A filter and a smoother of windows in a row: two analyses of the same reports, and the mean of them.
+
+The posterior of a window knows what weather looks like, but of the past only the state that it begins with,
+mode by mode (`models.posterior.memory`). An ensemble that follows reports with the prior's forecaster
+(`models.ensemble.follower`) knows how the errors of today came about, as far as its few members can. What the
+two are wrong by has little in common (a correlation of 0.5), so that a mean of them is better than both. This
+is the hybrid gain of Penny (2014), used for weather forecasts by Bonavita et al. (2015) with a variational
+analysis in the place of the posterior:
+
+    members of the ensemble + weight (mean of the posterior - mean of the ensemble).
+
+The posterior of a window analyses its first state with reports of what comes after it, too, where the
+ensemble had reports of what came before. A mean of these two is a smoother with the lag of a window, at no
+cost that the filter has not paid already.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import pandas as pd
+from torch import Tensor
+
+from models.cycling import Windows
+from models.ensemble.follower import Follower
+from models.ensemble.letkf import Tuning
+from models.simulation.truth import Reported
+
+FILTER, SMOOTHER = 0.5, 0.4  # weights of the posterior at the end and at the beginning of a window
+SETTLING = 12  # steps in which a forecaster makes weather of what a Gaussian has drawn
+
+
+@dataclass(frozen=True, eq=False)
+class Hybrid:
+    """Windows of the posterior, in mirrored pairs, for their means count; and an ensemble that goes on.
+
+    Attributes:
+        windows: how the posterior is sampled, and the seed of all noise.
+        size: members of the ensemble.
+        tuning: of its analyses.
+    """
+
+    windows: Windows
+    size: int = 64
+    tuning: Tuning = field(default_factory=Tuning)
+
+    @property
+    def follower(self) -> Follower:
+        """The ensemble's model and analysis."""
+        return Follower(self.windows.prior, self.windows.seed, self.tuning)
+
+    def with_seed(self, seed: int) -> "Hybrid":
+        """The same with other noise."""
+        return replace(self, windows=self.windows.with_seed(seed))
+
+    def beginning(self, time: pd.Timestamp) -> Tensor:
+        """Members that know the season and nothing else, (size, K, h, w)."""
+        length, step = self.windows.prior.card.window, self.windows.prior.card.state.step_hours
+        earlier = pd.date_range(end=time, periods=SETTLING + 1, freq=f"{step}h")
+        drawn = self.windows.interpolated(earlier[:length], [None] * length, self.size)[:, 0]
+        return self.follower.follow(earlier, [None] * len(earlier), drawn)
+
+    def window(
+        self, times: pd.DatetimeIndex, reported: Sequence[Reported | None], before: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Members at the first of the times as a smoother, and at the last as a filter has them.
+
+        Each (size, K, h, w). The smoother's depart from their mean as far as the filter's did, which is a
+        little too far.
+
+        Arguments:
+            times: of the window's states, (L,).
+            reported: of each of them; of the first nothing, where `before` knows it already.
+            before: members at the first, as a filter has them; those of the season, if none.
+
+        Raises:
+            ValueError: the prior has no forecaster.
+        """
+        posterior = self.windows.filtered(times, reported, before).mean(0)
+        before = self.beginning(times[0]) if before is None else before
+        if reported[0] is not None:
+            before = self.follower.moved(before, reported[0])
+        after = self.follower.follow(times, [None, *reported[1:]], before)
+        return _nearer(before, posterior[0], SMOOTHER), _nearer(after, posterior[-1], FILTER)
+
+
+def _nearer(members: Tensor, to: Tensor, weight: float) -> Tensor:
+    """Members whose mean has been moved that part of the way."""
+    return members + weight * (to - members.mean(0))

@@ -1,0 +1,83 @@
+"""An ensemble that the forecaster carries on and reports hold to the truth."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from models.ensemble.follower import SHARE, Follower
+from models.ensemble.letkf import Tuning
+from models.prior.card import load_card
+from models.prior.prior import load_prior
+from models.simulation.truth import Truth
+
+MEMBERS = 12
+
+
+@pytest.fixture(scope="module")
+def follower() -> Follower:
+    return Follower(load_prior(load_card("earth-t21")), seed=1, tuning=Tuning(1000.0, 0.6))
+
+
+@pytest.fixture(scope="module")
+def truth(follower: Follower) -> Truth:
+    return Truth.brought(follower.prior.card)
+
+
+@pytest.fixture(scope="module")
+def season(follower: Follower, truth: Truth) -> torch.Tensor:
+    """Members that are other states of the same days, (N, K, h, w)."""
+    states = np.concatenate([truth.states(k) for k in range(8, 8 + 2 * MEMBERS, 2)])
+    return follower.prior.encode(torch.from_numpy(states))
+
+
+def error(follower: Follower, z: torch.Tensor, there: np.ndarray) -> float:
+    """RMS over channels and places, in standard deviations, of the mean."""
+    state, fields = follower.prior.card.state, follower.prior.decode(z).numpy()
+    return float(np.sqrt((((fields.mean(0) - there) / np.array(state.std)[:, None, None]) ** 2).mean()))
+
+
+def test_without_reports_it_is_the_forecasters_course_with_a_share_of_its_errors(
+    follower: Follower, truth: Truth, season: torch.Tensor
+) -> None:
+    z = follower.follow(truth.times[:3], [None] * 3, season)
+    forecaster, when = (
+        follower.prior.need_forecaster(),
+        torch.full((MEMBERS,), float(truth.times[0].day_of_year - 1) / 365.25),
+    )
+    plain = forecaster(forecaster(season, when), when)
+    off = (z - plain).flatten(1)
+    wanted = SHARE * float((forecaster.modes.square().sum() + 128 * forecaster.rest.square().sum()).sqrt())
+    assert 1.0 < float(off.norm(dim=1).mean()) / wanted < 2.2  # of two steps, alike in part
+    assert float(off.mean()) == pytest.approx(0, abs=0.01)
+
+
+def test_reports_bring_members_nearer_and_a_forecast_keeps_them_there(
+    follower: Follower, truth: Truth, season: torch.Tensor
+) -> None:
+    seen = truth.reported("all", follower.prior.card.state, 4, seed=0)
+    there = [truth.states(k)[0] for k in (4, 5)]
+    moved = follower.moved(season, seen)
+    assert error(follower, moved, there[0]) < 0.85 * error(follower, season, there[0])
+    known, blind = (follower.follow(truth.times[4:6], [own, None], season) for own in (seen, None))
+    assert error(follower, known, there[1]) < 0.9 * error(follower, blind, there[1])
+
+
+def test_a_report_that_says_what_members_say_moves_their_mean_nowhere(
+    follower: Follower, truth: Truth, season: torch.Tensor
+) -> None:
+    seen = truth.reported("surface", follower.prior.card.state, 4, seed=0)
+    expected = seen.reports.observe(follower.prior.decode(season).numpy()).mean(0)
+    moved = follower.moved(season, replace(seen, value=expected))
+    assert float((moved - season).mean(0).square().mean().sqrt()) < 0.02
+    assert float(moved.var(0).mean()) < float(season.var(0).mean())
+
+
+def test_a_prior_without_a_forecaster_cannot_be_followed(
+    follower: Follower, truth: Truth, season: torch.Tensor
+) -> None:
+    with pytest.raises(ValueError, match="the prior earth-t21 has no forecaster"):
+        replace(follower, prior=replace(follower.prior, forecaster=None)).follow(
+            truth.times[:2], [None, None], season
+        )

@@ -1,0 +1,96 @@
+"""The mean of two analyses: an ensemble that goes on, and the posterior of each window."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from models.cycling import Windows
+from models.hybrid import FILTER, SMOOTHER, Hybrid
+from models.posterior.noise import FORECAST, CounterNoise
+from models.posterior.sampler import Preset
+from models.prior.card import load_card
+from models.prior.prior import load_prior
+from models.simulation.truth import Truth
+
+QUICK = Preset(4, 2.0, 0.1, stochastic=True, iterations=1)
+
+
+@pytest.fixture(scope="module")
+def hybrid() -> Hybrid:
+    prior = load_prior(load_card("earth-t21"))
+    return Hybrid(Windows(prior, QUICK, members=4, seed=1), size=12)
+
+
+@pytest.fixture(scope="module")
+def truth(hybrid: Hybrid) -> Truth:
+    return Truth.brought(hybrid.windows.prior.card)
+
+
+def error(hybrid: Hybrid, z: torch.Tensor, there: np.ndarray) -> float:
+    """RMS over channels and places, in standard deviations, of the mean."""
+    std = np.array(hybrid.windows.prior.card.state.std)[:, None, None]
+    return float(np.sqrt((((hybrid.windows.states(z).mean(0) - there) / std) ** 2).mean()))
+
+
+def test_it_begins_with_the_season_and_as_much_variance(hybrid: Hybrid, truth: Truth) -> None:
+    z = replace(hybrid, size=32).beginning(truth.times[0])
+    mean = hybrid.windows.interpolated(truth.times[:5], [None] * 5, 64)[:, 0]
+    ratio = z.var(0).mean() / mean.var(0).mean()
+    assert z.shape[0] == 32 and 0.7 < float(ratio) < 1.2
+    assert float((z.mean(0) - mean.mean(0)).square().mean() / mean.var(0).mean()) < 0.2
+
+
+def test_means_are_drawn_to_the_posteriors_and_members_differ_as_the_ensembles_do(
+    hybrid: Hybrid, truth: Truth
+) -> None:
+    times, nothing = truth.times[:5], [None] * 5
+    before = hybrid.beginning(times[0])
+    first, last = hybrid.window(times, nothing, before)
+    posterior = hybrid.windows.filtered(times, nothing, before).mean(0)
+    after = hybrid.follower.follow(times, nothing, before)
+    for found, own, to, weight in (
+        (first, before, posterior[0], SMOOTHER),
+        (last, after, posterior[-1], FILTER),
+    ):
+        torch.testing.assert_close(found - found.mean(0), own - own.mean(0), atol=1e-4, rtol=0)
+        torch.testing.assert_close(found.mean(0), (1 - weight) * own.mean(0) + weight * to, atol=1e-4, rtol=0)
+
+
+def test_windows_in_a_row_are_better_than_either_and_look_back_well(hybrid: Hybrid, truth: Truth) -> None:
+    state = hybrid.windows.prior.card.state
+    reported = [truth.reported("all", state, k, seed=0) for k in range(9)]
+    _, known = hybrid.window(truth.times[:5], reported[:5])
+    new = [None, *reported[5:]]
+    smoothed, last = hybrid.window(truth.times[4:9], new, known)
+    there = truth.states(4)[0], truth.states(8)[0]
+    assert error(hybrid, smoothed, there[0]) < error(hybrid, known, there[0])
+    alone = hybrid.follower.follow(truth.times[4:9], new, known)
+    posterior = hybrid.windows.filtered(truth.times[4:9], new, known)[:, -1]
+    best = min(error(hybrid, z, there[1]) for z in (alone, posterior))
+    assert error(hybrid, last, there[1]) < best
+
+
+def test_another_seed_is_another_posterior_and_other_errors_of_the_forecaster(hybrid: Hybrid) -> None:
+    other = hybrid.with_seed(9)
+    assert other.windows.seed == other.follower.seed == 9 and other.size == hybrid.size
+
+
+def test_errors_of_the_forecaster_have_nothing_to_do_with_the_draws_it_begins_with(
+    hybrid: Hybrid, truth: Truth
+) -> None:
+    times, shape = truth.times[:5], (5, *hybrid.windows.prior.climatology.shape[1:])
+    noise = CounterNoise(hybrid.windows.seed, range(4), times, mirrored=False)
+    drawn, errors = noise.states(0, shape), noise.states(FORECAST, shape)
+    assert abs(float((drawn * errors).mean())) < 0.01
+
+
+def test_the_first_window_of_all_knows_its_first_reports_too(hybrid: Hybrid, truth: Truth) -> None:
+    seen = truth.reported("all", hybrid.windows.prior.card.state, 0, seed=0)
+    first, _ = hybrid.window(truth.times[:5], [seen, *[None] * 4])
+    season = hybrid.beginning(truth.times[0])
+    posterior = hybrid.windows.filtered(truth.times[:5], [seen, *[None] * 4])[:, 0]
+    there = truth.states(0)[0]
+    unseen = season + SMOOTHER * (posterior.mean(0) - season.mean(0))
+    assert error(hybrid, first, there) < 0.95 * error(hybrid, unseen, there)
