@@ -27,7 +27,9 @@ def earth(
     ] = None,
     following: Annotated[int, typer.Option(min=2, help="Of the ensemble that is cycled with it.")] = 64,
     peers: Annotated[int, typer.Option(min=2, help="Members of the LETKFs.")] = 40,
-    preset: Annotated[str, typer.Option(help="fast, balanced or careful.")] = "balanced",
+    preset: Annotated[
+        str | None, typer.Option(help="fast, balanced or careful; balanced, and fast in the short form.")
+    ] = None,
     inflation: Annotated[float, typer.Option(help="Of the variance that is remembered.")] = 1.0,
     length: Annotated[float, typer.Option(help="Of the LETKFs' localisation, km.")] = 700.0,
     relaxation: Annotated[float, typer.Option(help="Of the LETKFs to prior spread, 0 to 1.")] = 0.6,
@@ -72,7 +74,7 @@ def earth(
         members=members or (4 if quick else 16),
         following=following,
         peers=peers,
-        preset=preset,
+        preset=preset or ("fast" if quick else "balanced"),
         inflation=inflation,
         tuning=Tuning(length, relaxation),
         seed=seed,
