@@ -1,8 +1,4 @@
-"""Analyses of windows in a row: the prior between reports that networks make of states on a grid.
-
-One window begins where the last one ended, and what that one knew of the state they share is remembered
-(`models.posterior.memory`). `models.hybrid` cycles them.
-"""
+"""Windows of the prior between reports that networks make of states on a grid; `models.hybrid` cycles."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -17,7 +13,6 @@ from models.analysis import Analysis
 from models.observations.operator import ObservationOperator
 from models.posterior.given import Given, given
 from models.posterior.linearise import by_action
-from models.posterior.memory import remembered
 from models.posterior.noise import FORECAST, CounterNoise
 from models.posterior.posterior import Posterior
 from models.posterior.sampler import Preset, Progress
@@ -39,7 +34,6 @@ class Windows:
         preset: of the sampler.
         members: how many.
         seed: of the noise.
-        inflation: of the variance that is remembered.
         mirrored: members in pairs of opposite sign (`models.posterior.noise`): their mean is that of more.
     """
 
@@ -47,29 +41,12 @@ class Windows:
     preset: Preset
     members: int
     seed: int
-    inflation: float = 1.0
     mirrored: bool = True
     _tangents: dict[int, Tangent] = field(default_factory=dict)
 
     def with_seed(self, seed: int) -> "Windows":
         """The same with other noise."""
         return replace(self, seed=seed)
-
-    def filtered(
-        self,
-        times: pd.DatetimeIndex,
-        reported: Sequence[Reported | None],
-        before: Tensor | None = None,
-        progress: Callable[[Progress], None] = lambda p: None,
-    ) -> Tensor:
-        """Members of a window, (N, L, K, h, w).
-
-        Arguments:
-            times: of its states, (L,).
-            reported: of each state; of those that `before` knows already, nothing.
-            before: the first state as the last window has it, (N, K, h, w).
-        """
-        return self.sample(times, reported, self._remembered(times, before), progress)
 
     def forecast(self, times: pd.DatetimeIndex, start: Tensor) -> Tensor:
         """What the prior's forecaster makes of first states (N, K, h, w), over any length, (N, L, K, h, w).
@@ -102,20 +79,19 @@ class Windows:
         self,
         times: pd.DatetimeIndex,
         reported: Sequence[Reported | None],
-        known: Sequence[Given],
+        known: Sequence[Given] = (),
         progress: Callable[[Progress], None] = lambda p: None,
     ) -> Tensor:
-        """Members of a window given reports and states, (N, L, K, h, w)."""
+        """Members of a window, (N, L, K, h, w).
+
+        Arguments:
+            times: of its states, (L,).
+            reported: of each state.
+            known: what else is known of them.
+        """
         posterior, members = self._posterior(Analysis(self.prior, times), reported), range(self.members)
         noise = CounterNoise(self.seed, members, times, self.mirrored)
         return draw(given(posterior, known, self.members), self.preset, noise, progress)
-
-    def _remembered(self, times: pd.DatetimeIndex, before: Tensor | None) -> list[Given]:
-        if before is None:
-            return []
-        climatology = self.prior.climatology
-        mean = climatology.mean(torch.from_numpy(year_fraction(times[:1])))[0]
-        return [remembered(before, climatology, mean, self.inflation)]
 
     def prepare(self, times: pd.DatetimeIndex) -> None:
         """What the windows of a month share is worked out, if it has not been."""

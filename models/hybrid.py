@@ -1,11 +1,10 @@
 r"""A filter and a smoother of windows in a row: two analyses of the same reports, and the mean of them.
 
-The posterior of a window knows what weather looks like, but of the past only the state that it begins with,
-mode by mode (`models.posterior.memory`). An ensemble that follows reports with the prior's forecaster
-(`models.ensemble.follower`) knows how the errors of today came about, as far as its few members can. What the
-two are wrong by has little in common (a correlation of 0.5), so that a mean of them is better than both. This
-is the hybrid gain of Penny (2014), used for weather forecasts by Bonavita et al. (2015) with a variational
-analysis in the place of the posterior:
+The posterior of a window knows what weather looks like, and nothing of what was reported before. An ensemble
+that follows reports with the prior's forecaster (`models.ensemble.follower`) knows how the errors of today
+came about, as far as its few members can. What the two are wrong by has little in common (a correlation of
+0.5), so that a mean of them is better than both. This is the hybrid gain of Penny (2014), used for weather
+forecasts by Bonavita et al. (2015) with a variational analysis in the place of the posterior:
 
     members of the ensemble + weight (mean of the posterior - mean of the ensemble).
 
@@ -25,7 +24,7 @@ from models.ensemble.follower import Follower
 from models.ensemble.letkf import Tuning
 from models.simulation.truth import Reported
 
-FILTER, SMOOTHER = 0.5, 0.4  # weights of the posterior at the end and at the beginning of a window
+FILTER, SMOOTHER = 0.4, 0.3  # weights of the posterior at the end and at the beginning of a window
 SETTLING = 12  # steps in which a forecaster makes weather of what a Gaussian has drawn
 
 
@@ -69,16 +68,17 @@ class Hybrid:
 
         Arguments:
             times: of the window's states, (L,).
-            reported: of each of them; of the first nothing, where `before` knows it already.
-            before: members at the first, as a filter has them; those of the season, if none.
+            reported: of each of them; of the first, `before` knows it.
+            before: members at the first, as a filter has them; without, those of the season, who do not.
 
         Raises:
             ValueError: the prior has no forecaster.
         """
-        posterior = self.windows.filtered(times, reported, before).mean(0)
-        before = self.beginning(times[0]) if before is None else before
-        if reported[0] is not None:
-            before = self.follower.moved(before, reported[0])
+        posterior = self.windows.sample(times, reported).mean(0)
+        if before is None:
+            before = self.beginning(times[0])
+            if reported[0] is not None:
+                before = self.follower.moved(before, reported[0])
         after = self.follower.follow(times, [None, *reported[1:]], before)
         return _nearer(before, posterior[0], SMOOTHER), _nearer(after, posterior[-1], FILTER)
 

@@ -30,7 +30,6 @@ def earth(
     preset: Annotated[
         str | None, typer.Option(help="fast, balanced or careful; balanced, and fast in the short form.")
     ] = None,
-    inflation: Annotated[float, typer.Option(help="Of the variance that is remembered.")] = 1.0,
     length: Annotated[float, typer.Option(help="Of the LETKFs' localisation, km.")] = 700.0,
     relaxation: Annotated[float, typer.Option(help="Of the LETKFs to prior spread, 0 to 1.")] = 0.6,
     seed: Annotated[int, typer.Option(help="Of observations and samplers.")] = 1,
@@ -75,7 +74,6 @@ def earth(
         following=following,
         peers=peers,
         preset=preset or ("fast" if quick else "balanced"),
-        inflation=inflation,
         tuning=Tuning(length, relaxation),
         seed=seed,
     )

@@ -74,7 +74,7 @@ def in_a_row(board: Board, network: str) -> dict[str, list[dict[str, Any]]]:
         analyses = {name: partial(peer.go, new) for name, peer in peers.items()}
         if day > board.options.spin_up and "smoother" in board.options.modes:
             smoother["filter"].add(following.filtered, board.truth.states(first)[0])
-        analyses["serein"] = partial(following.go, times, new)
+        analyses["serein"] = partial(following.go, times, reported)
         if counts and "cycled" in board.options.modes:
             cycled["cold"].add(partial(board.cold, times, reported), there, mirrored=True)
         for name, make in analyses.items():

@@ -38,7 +38,7 @@ class Options:
         days, spin_up: that are cycled, and of those, at the beginning, not counted.
         members: of the posterior of a window, in mirrored pairs.
         following, peers: of our ensemble that is cycled, and of the LETKFs.
-        preset, inflation: of our windows.
+        preset: of our windows.
         tuning: of the LETKFs.
     """
 
@@ -52,7 +52,6 @@ class Options:
     following: int = 64
     peers: int = 40
     preset: str = "balanced"
-    inflation: float = 1.0
     tuning: Tuning = field(default_factory=Tuning)
     seed: int = 1
     prior: str = "earth-t21"
@@ -72,7 +71,7 @@ class Board:
         """Opens what is needed."""
         prior = load_prior(load_card(options.prior))
         preset = Preset(**prior.card.presets[options.preset])
-        windows = Windows(prior, preset, options.members, options.seed, options.inflation)
+        windows = Windows(prior, preset, options.members, options.seed)
         truth = Truth.open(options.data) if options.data else Truth.brought(prior.card)
         _demand(options, len(truth.times), prior.card.window - 1)
         return cls(options, truth, windows, say)
@@ -108,7 +107,7 @@ class Board:
 
     def cold(self, times: pd.DatetimeIndex, reported: Sequence[Reported | None]) -> np.ndarray:
         """What the prior makes of reports: mirrored members at the end of the window, (N, C, H, W)."""
-        return self.windows.states(self.windows.filtered(times, reported)[:, -1])
+        return self.windows.states(self.windows.sample(times, reported)[:, -1])
 
     def interpolated(self, times: pd.DatetimeIndex, reported: Sequence[Reported | None]) -> np.ndarray:
         """What optimal interpolation makes of them."""

@@ -109,11 +109,6 @@ class Climatology(nn.Module):
         """Of a state, orthonormal, (r, K h w): those that modes are made of, or all there are."""
         return torch.eye(math.prod(self.shape[1:]))
 
-    @property
-    def outside(self) -> Tensor:
-        """Variances of the latents of a state outside of `directions`, (K, h, w); never 0."""
-        return self.floor.expand(self.shape[1:])
-
     def across(self, a: Tensor) -> Tensor:
         """U a, (N, L K h w), for a (N, rank), in its precision."""
         return a @ self.modes.to(a)

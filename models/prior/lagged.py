@@ -23,7 +23,6 @@ from scipy.optimize import isotonic_regression
 from torch import Tensor
 
 from models.prior.climatology import Climatology, seasonal
-from models.prior.modes import parts
 from models.prior.space_time import SpaceTimeClimatology
 
 PART = 2**29  # bytes of states taken to double precision at a time
@@ -42,7 +41,6 @@ class LaggedCovariance:
         lagged: G_k, (n, r, r).
         variances: of the leading modes of a window, per step in hours, (rank,).
         floor: variance outside of them, per step.
-        outside: variance of each latent outside the modes of space, (K, h, w).
         hours: of one lag.
     """
 
@@ -52,7 +50,6 @@ class LaggedCovariance:
     lagged: Tensor
     variances: dict[int, Tensor]
     floor: dict[int, float]
-    outside: Tensor
     hours: int = 6
 
     @classmethod
@@ -90,22 +87,18 @@ class LaggedCovariance:
 
         every = max(min(3, max(1, len(latents) // (2 * modes))), -(-4 * len(latents) * size // SAMPLE))
         spatial = _leading(torch.cat(list(anomalies(every))), modes)
-        projected, squares, outside = [], 0.0, torch.zeros(size, dtype=torch.float64)
+        projected, squares = [], 0.0
         for part in anomalies():
-            inside, left = parts(part, spatial)
-            projected.append(inside)
+            projected.append(part @ spatial.T)
             squares += float(part.double().square().sum())
-            outside += left.square().sum(0)
         amplitudes = torch.cat(projected)
         lags = sorted({k * step // hours for step in steps for k in range(window)})
         maps = seasons.float().reshape(-1, *latents.shape[1:])
-        least = SMALLEST * squares / len(latents) / size
-        left = (outside / len(latents)).clamp_min(least).float().reshape(maps.shape[1:])
-        whole = cls(maps, spatial, lags, torch.empty(0), {}, {}, left, hours)
-        halves = (
+        whole = cls(maps, spatial, lags, torch.empty(0), {}, {}, hours)
+        parts = (
             [years % 2 == 0, years % 2 == 1] if len(years.unique()) > 1 else [years == years, years == years]
         )
-        folds = [replace(whole, lagged=_lagged(amplitudes, half, lags)) for half in halves]
+        folds = [replace(whole, lagged=_lagged(amplitudes, part, lags)) for part in parts]
         total = squares / len(latents) * window
         fitted = replace(whole, lagged=(folds[0].lagged + folds[1].lagged) / 2)
         for step in steps:
@@ -122,7 +115,7 @@ class LaggedCovariance:
 
     def to(self, device: torch.device | str) -> Self:
         """On that device."""
-        names = ("seasons", "spatial", "lagged", "outside")
+        names = ("seasons", "spatial", "lagged")
         variances = {step: values.to(device) for step, values in self.variances.items()}
         return replace(self, variances=variances, **{name: getattr(self, name).to(device) for name in names})
 
@@ -136,9 +129,8 @@ class LaggedCovariance:
         values = self.variances[step]
         _, directions = torch.linalg.eigh(self._window(window, step // self.hours))
         leading = directions.flip(1)[:, : len(values)].T.reshape(len(values), window, -1)
-        space = (self._spatial, self.outside)
-        made = SpaceTimeClimatology.of(self.seasons, *space, leading, values, self.floor[step])
-        return made.to(self.spatial.device)
+        parts = SpaceTimeClimatology.of(self.seasons, self._spatial, leading, values, self.floor[step])
+        return parts.to(self.spatial.device)
 
     def _window(self, window: int, stride: int) -> Tensor:
         """Covariance of the amplitudes of a window, (window r, window r), float64."""

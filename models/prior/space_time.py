@@ -21,25 +21,15 @@ class SpaceTimeClimatology(Climatology):
     """
 
     spatial: Tensor
-    _outside: Tensor
     courses: Tensor
 
     @classmethod
-    def of(
-        cls,
-        seasons: Tensor,
-        spatial: Tensor,
-        outside: Tensor,
-        courses: Tensor,
-        variances: Tensor,
-        floor: float,
-    ) -> Self:
-        """From its parts; see the attributes, `outside`, and those of `Climatology`."""
+    def of(cls, seasons: Tensor, spatial: Tensor, courses: Tensor, variances: Tensor, floor: float) -> Self:
+        """From its parts; see the attributes, and those of `Climatology`."""
         new = cls.__new__(cls)
         nn.Module.__init__(new)
         new.shape = (courses.shape[1], *seasons.shape[1:])
         parts = {"seasons": seasons, "spatial": spatial.double(), "courses": courses.double()}
-        parts["_outside"] = outside
         for name, part in {**parts, "variances": variances, "floor": torch.tensor(floor)}.items():
             new.register_buffer(name, part)
         return new
@@ -57,11 +47,6 @@ class SpaceTimeClimatology(Climatology):
     def directions(self) -> Tensor:
         """The modes of space."""
         return self.spatial
-
-    @property
-    def outside(self) -> Tensor:
-        """As of any `Climatology`."""
-        return self._outside
 
     def along(self, x: Tensor) -> Tensor:
         """As of any `Climatology`."""

@@ -76,7 +76,6 @@ def lagged_of(card: PriorCard, weights: dict[str, Tensor]) -> LaggedCovariance:
         lagged=own["lagged"],
         variances=dict(zip(steps, own["variances"], strict=True)),
         floor=dict(zip(steps, own["floor"].tolist(), strict=True)),
-        outside=own["outside"],
         hours=int(sizes.get("hours", card.state.step_hours)),
     )
 

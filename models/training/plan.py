@@ -184,7 +184,6 @@ def _climatologies(config: SphereConfig, latent: tuple[int, int, int]) -> list[C
         lagged=torch.zeros(len(lags), r, r),
         variances={step: torch.ones(rank) for step in config.steps},
         floor=dict.fromkeys(config.steps, 1.0),
-        outside=torch.ones(latent),
         hours=config.step_hours,
     )
     return [lagged.climatology(config.window, step) for step in config.steps]

@@ -116,10 +116,7 @@ def _lagged(config: SphereConfig, latents: np.ndarray, found: Trajectories, fold
         )
         with written_whole(path) as aside:
             torch.save(dataclasses.asdict(fitted), aside)
-    kept = torch.load(path, weights_only=True)
-    if "outside" not in kept:
-        raise ValueError(f"{path} is of an earlier version of Serein: delete it, and it is made again")
-    return LaggedCovariance(**kept)
+    return LaggedCovariance(**torch.load(path, weights_only=True))
 
 
 def _what_matters(config: SphereConfig) -> dict[str, Any]:
@@ -187,7 +184,6 @@ def _tensors(
         "climatology.lagged": lagged.lagged.float(),
         "climatology.variances": torch.stack(list(lagged.variances.values())),
         "climatology.floor": torch.tensor(list(lagged.floor.values())),
-        "climatology.outside": lagged.outside,
     }
 
 

@@ -56,22 +56,10 @@ def test_a_prior_without_a_forecaster_says_so(windows: Windows, truth: Truth) ->
         replace(windows, prior=prior).forecast(truth.times[:5], encoded(windows, truth, 0))
 
 
-def test_reports_add_to_what_is_remembered(windows: Windows, truth: Truth) -> None:
-    times, start, there = truth.times[:5], encoded(windows, truth, 0), truth.states(4)[0]
-    before = start + 0.1 * torch.randn(8, *start.shape[1:], generator=torch.Generator().manual_seed(0))
-    seen = truth.reported("surface", windows.prior.card.state, 4, seed=0)
-    remembered, both = (
-        distance(windows, windows.states(windows.filtered(times, [None] * 4 + [r], before)[:, -1]), there)
-        for r in (None, seen)
-    )
-    climate = windows.states(windows.interpolated(times, [None] * 5)[:, -1])
-    assert both < remembered < distance(windows, climate, there)
-
-
 def test_reports_of_the_last_state_draw_the_window_to_it(windows: Windows, truth: Truth) -> None:
     state, times = windows.prior.card.state, truth.times[:5]
     reported = [None] * 4 + [truth.reported("all", state, 4, seed=0)]
-    z, there = windows.filtered(times, reported), truth.states(4)[0]
+    z, there = windows.sample(times, reported), truth.states(4)[0]
     climate = windows.states(windows.interpolated(times, [None] * 5)[:, -1])
     found = distance(windows, windows.states(z[:, -1]), there)
     assert found < 0.8 * distance(windows, climate, there)  # the mean of two draws
@@ -82,7 +70,7 @@ def test_members_come_in_mirrored_pairs_unless_they_are_to_be_draws(windows: Win
     times, pairs = truth.times[:5], replace(windows, members=4)
     centre = windows.prior.climatology.mean(torch.from_numpy(year_fraction(times[-1:])))[0]
     for own, low, high in ((pairs, -1.0, -0.7), (replace(pairs, mirrored=False), -0.3, 0.3)):
-        a, b = (own.filtered(times, [None] * 5)[:2, -1] - centre).flatten(1)
+        a, b = (own.sample(times, [None] * 5)[:2, -1] - centre).flatten(1)
         assert low <= float(torch.dot(a, b) / a.norm() / b.norm()) <= high
 
 

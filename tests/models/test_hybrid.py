@@ -45,11 +45,13 @@ def test_it_begins_with_the_season_and_as_much_variance(hybrid: Hybrid, truth: T
 def test_means_are_drawn_to_the_posteriors_and_members_differ_as_the_ensembles_do(
     hybrid: Hybrid, truth: Truth
 ) -> None:
-    times, nothing = truth.times[:5], [None] * 5
+    """The posterior has all reports; the ensemble knows those of the first state already."""
+    state, times = hybrid.windows.prior.card.state, truth.times[:5]
+    reported = [truth.reported("surface", state, k, seed=0) for k in range(5)]
     before = hybrid.beginning(times[0])
-    first, last = hybrid.window(times, nothing, before)
-    posterior = hybrid.windows.filtered(times, nothing, before).mean(0)
-    after = hybrid.follower.follow(times, nothing, before)
+    first, last = hybrid.window(times, reported, before)
+    posterior = hybrid.windows.sample(times, reported).mean(0)
+    after = hybrid.follower.follow(times, [None, *reported[1:]], before)
     for found, own, to, weight in (
         (first, before, posterior[0], SMOOTHER),
         (last, after, posterior[-1], FILTER),
@@ -62,12 +64,11 @@ def test_windows_in_a_row_are_better_than_either_and_look_back_well(hybrid: Hybr
     state = hybrid.windows.prior.card.state
     reported = [truth.reported("all", state, k, seed=0) for k in range(9)]
     _, known = hybrid.window(truth.times[:5], reported[:5])
-    new = [None, *reported[5:]]
-    smoothed, last = hybrid.window(truth.times[4:9], new, known)
+    smoothed, last = hybrid.window(truth.times[4:9], reported[4:], known)
     there = truth.states(4)[0], truth.states(8)[0]
     assert error(hybrid, smoothed, there[0]) < error(hybrid, known, there[0])
-    alone = hybrid.follower.follow(truth.times[4:9], new, known)
-    posterior = hybrid.windows.filtered(truth.times[4:9], new, known)[:, -1]
+    alone = hybrid.follower.follow(truth.times[4:9], [None, *reported[5:]], known)
+    posterior = hybrid.windows.sample(truth.times[4:9], reported[4:])[:, -1]
     best = min(error(hybrid, z, there[1]) for z in (alone, posterior))
     assert error(hybrid, last, there[1]) < best
 
@@ -90,7 +91,7 @@ def test_the_first_window_of_all_knows_its_first_reports_too(hybrid: Hybrid, tru
     seen = truth.reported("all", hybrid.windows.prior.card.state, 0, seed=0)
     first, _ = hybrid.window(truth.times[:5], [seen, *[None] * 4])
     season = hybrid.beginning(truth.times[0])
-    posterior = hybrid.windows.filtered(truth.times[:5], [seen, *[None] * 4])[:, 0]
+    posterior = hybrid.windows.sample(truth.times[:5], [seen, *[None] * 4])[:, 0]
     there = truth.states(0)[0]
     unseen = season + SMOOTHER * (posterior.mean(0) - season.mean(0))
     assert error(hybrid, first, there) < 0.95 * error(hybrid, unseen, there)

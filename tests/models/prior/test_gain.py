@@ -32,9 +32,7 @@ def a_denoiser(floor: float) -> Denoiser:
     rank = WINDOW * SPATIAL
     courses = torch.eye(rank).double().reshape(rank, WINDOW, SPATIAL)
     seasons = torch.randn(5, *SHAPE, generator=generator)
-    climatology = SpaceTimeClimatology.of(
-        seasons, spatial, torch.ones(SHAPE), courses, torch.full((rank,), 4.0), floor
-    )
+    climatology = SpaceTimeClimatology.of(seasons, spatial, courses, torch.full((rank,), 4.0), floor)
     return Denoiser(climatology, Nothing())
 
 

@@ -16,7 +16,6 @@ def both() -> tuple[SpaceTimeClimatology, Climatology]:
     ours = SpaceTimeClimatology.of(
         torch.randn(5, *SHAPE, generator=generator),
         spatial,
-        torch.ones(SHAPE),
         courses.reshape(RANK, WINDOW, SPATIAL),
         variances,
         floor=0.3,
