@@ -20,7 +20,7 @@ from models.ensemble.letkf import Tuning, analyse
 from models.posterior.noise import FORECAST, CounterNoise
 from models.prior.prior import Prior
 from models.simulation.truth import Reported
-from models.state.sphere import distances
+from models.state.distances import distances
 from models.state.time import year_fraction
 
 TOGETHER = 8  # members that are decoded at once

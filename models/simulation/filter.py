@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from models.ensemble.letkf import Tuning, analyse
 from models.simulation.earth import Earth
 from models.simulation.networks import Reports
-from models.state.sphere import distances
+from models.state.distances import distances
 
 Array = NDArray[np.float64]
 

@@ -23,8 +23,8 @@ from numpy.typing import NDArray
 
 from models.observations.operator import ObservationOperator
 from models.observations.withholding import station_hash
+from models.state.distances import EARTH_RADIUS, distances
 from models.state.spec import StateSpec
-from models.state.sphere import EARTH_RADIUS, distances
 
 Array = NDArray[np.float64]
 

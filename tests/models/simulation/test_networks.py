@@ -6,7 +6,7 @@ import pytest
 
 from models.prior.card import load_card
 from models.simulation.networks import APART, SONDES, Reports, places, reports, track
-from models.state.sphere import distances
+from models.state.distances import distances
 
 NOON = pd.Timestamp("2001-02-01T12:00Z")
 

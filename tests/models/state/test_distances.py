@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from models.state.sphere import distances
+from models.state.distances import distances
 
 
 def test_distances_go_over_the_seam_and_the_poles():
