@@ -1,6 +1,6 @@
 """Windows of the prior between reports that networks make of states on a grid; `models.hybrid` cycles."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -11,11 +11,11 @@ from torch import Tensor
 
 from models.analysis import Analysis
 from models.observations.operator import ObservationOperator
-from models.posterior.given import Given, given
+from models.posterior.given import GivenState, given
 from models.posterior.linearise import by_action
 from models.posterior.noise import FORECAST, CounterNoise
 from models.posterior.posterior import Posterior
-from models.posterior.sampler import Preset, Progress
+from models.posterior.sampler import Preset
 from models.posterior.sampler import sample as draw
 from models.posterior.tangent import Tangent
 from models.prior.prior import Prior
@@ -79,8 +79,7 @@ class Windows:
         self,
         times: pd.DatetimeIndex,
         reported: Sequence[Reported | None],
-        known: Sequence[Given] = (),
-        progress: Callable[[Progress], None] = lambda p: None,
+        known: Sequence[GivenState] = (),
     ) -> Tensor:
         """Members of a window, (N, L, K, h, w).
 
@@ -91,7 +90,7 @@ class Windows:
         """
         posterior, members = self._posterior(Analysis(self.prior, times), reported), range(self.members)
         noise = CounterNoise(self.seed, members, times, self.mirrored)
-        return draw(given(posterior, known, self.members), self.preset, noise, progress)
+        return draw(given(posterior, known, self.members), self.preset, noise)
 
     def prepare(self, times: pd.DatetimeIndex) -> None:
         """What the windows of a month share is worked out, if it has not been."""

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from models.cycling import Windows
-from models.posterior.given import Given, exactly
+from models.posterior.given import GivenState, exactly
 from models.posterior.windows import Known, coarse_to_fine
 
 EXACT = 0.05  # error of a state that a member is given, in latents; about what is left of noise in a sample
@@ -40,5 +40,5 @@ def trajectories(windows: Mapping[int, Windows], start: pd.Timestamp) -> Tensor:
     return coarse_to_fine(sample, hours, [step // steps[-1] for step in steps], length, margin=0)
 
 
-def _given(known: Known) -> list[Given]:
+def _given(known: Known) -> list[GivenState]:
     return [exactly(known.states[:, k], int(position), EXACT) for k, position in enumerate(known.positions)]

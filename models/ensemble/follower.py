@@ -11,7 +11,6 @@ what the code makes of it, z + E(after) - E(before), so that nothing else is los
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import numpy as np
 import pandas as pd
 import torch
 from torch import Tensor
@@ -20,7 +19,6 @@ from models.ensemble.letkf import Tuning, analyse
 from models.posterior.noise import FORECAST, CounterNoise
 from models.prior.prior import Prior
 from models.simulation.truth import Reported
-from models.state.distances import distances
 from models.state.time import year_fraction
 
 TOGETHER = 8  # members that are decoded at once
@@ -35,7 +33,6 @@ class Follower:
         prior: as above.
         seed: of the forecaster's errors.
         tuning: of the LETKF.
-
     """
 
     prior: Prior
@@ -76,17 +73,11 @@ class Follower:
                 reported.reports.observe(before.numpy()),
                 reported.value,
                 reported.error(card),
-                self._distances(reported),
+                reported.reports.distances_from(card.state.grid),
             )
         )
         after = analyse(columns, predicted, value, error, distance, self.tuning)
         return z + self._encoded(after.reshape(before.shape)) - self._encoded(before)
-
-    def _distances(self, reported: Reported) -> np.ndarray:
-        """Of columns of the grid from the reports, km, (G, p)."""
-        grid, seen = self.prior.card.state.grid, reported.reports
-        latitude, longitude = (x.ravel() for x in np.meshgrid(grid.latitude, grid.longitude, indexing="ij"))
-        return distances(latitude, longitude, seen.latitude, seen.longitude)
 
     def _decoded(self, z: Tensor) -> Tensor:
         with torch.no_grad():  # few at once: activations are large

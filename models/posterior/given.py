@@ -7,7 +7,6 @@ numbers).
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -17,33 +16,9 @@ from models.posterior.posterior import Posterior
 from models.prior.climatology import Climatology
 
 
-class Given(Protocol):
-    """Linear in windows: G z = wanted + n, n ~ N(0, 1).
-
-    Attributes:
-        wanted: of each member, or the same for all, (N, p) or (1, p).
-    """
-
-    @property
-    def wanted(self) -> Tensor:
-        """See above."""
-
-    def look(self, z: Tensor) -> Tensor:
-        """G z for windows (N, L, K, h, w): (N, p)."""
-
-    def back(self, weights: Tensor, shape: tuple[int, ...]) -> Tensor:
-        """G^T w for w (N, p): windows of that shape, (N, L, K, h, w)."""
-
-    def along(self, climatology: Climatology) -> Tensor:
-        """G U, (p, rank)."""
-
-    def squares(self) -> Tensor:
-        """Diagonal of G G^T, (p,)."""
-
-
 @dataclass(frozen=True, eq=False)
 class GivenState:
-    """One state, with independent errors.
+    """One state with independent errors, linear in windows: G z = wanted + n, n ~ N(0, 1).
 
     Attributes:
         position: in the window, 0 the first.
@@ -57,25 +32,25 @@ class GivenState:
 
     @property
     def wanted(self) -> Tensor:
-        """As of any `Given`."""
+        """Of each member, or the same for all, (N, p) or (1, p)."""
         return (self.state / self.error).flatten(1)
 
     def look(self, z: Tensor) -> Tensor:
-        """As of any `Given`."""
+        """G z for windows (N, L, K, h, w): (N, p)."""
         return (z[:, self.position] / self.error).flatten(1)
 
     def back(self, weights: Tensor, shape: tuple[int, ...]) -> Tensor:
-        """As of any `Given`."""
+        """G^T w for w (N, p): windows of that shape, (N, L, K, h, w)."""
         z = weights.new_zeros(len(weights), *shape)
         z[:, self.position] = weights.unflatten(1, self.error.shape) / self.error
         return z
 
     def along(self, climatology: Climatology) -> Tensor:
-        """As of any `Given`."""
+        """G U, (p, rank)."""
         return climatology.at_state(self.position) / self.error.flatten()[:, None]
 
     def squares(self) -> Tensor:
-        """As of any `Given`."""
+        """Diagonal of G G^T, (p,)."""
         return self.error.flatten() ** -2
 
 
@@ -84,7 +59,7 @@ def exactly(states: Tensor, position: int, error: float) -> GivenState:
     return GivenState(position, states, torch.full(states.shape[1:], error))
 
 
-def given(posterior: Posterior, known: Sequence[Given], members: int) -> Posterior:
+def given(posterior: Posterior, known: Sequence[GivenState], members: int) -> Posterior:
     """The posterior of `members` windows, given these states as well.
 
     Raises:

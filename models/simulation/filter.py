@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from models.ensemble.letkf import Tuning, analyse
 from models.simulation.earth import Earth
 from models.simulation.networks import Reports
-from models.state.distances import distances
 
 Array = NDArray[np.float64]
 
@@ -41,16 +40,17 @@ class Filter:
 
     def analyse(self, reports: Reports, value: Array, tuning: Tuning) -> None:
         """Members move to where observations `value` (p,) say."""
-        grid, before = self.earth.grid, self.fields
-        latitude, longitude = (x.ravel() for x in np.meshgrid(grid.latitude, grid.longitude, indexing="ij"))
-        predicted, distance = (
+        before = self.fields
+        columns, predicted, own, error, distance = (
             torch.from_numpy(x)
             for x in (
+                before,
                 reports.observe(before),
-                distances(latitude, longitude, reports.latitude, reports.longitude),
+                value,
+                reports.error,
+                reports.distances_from(self.earth.grid),
             )
         )
-        columns, own, error = (torch.from_numpy(x) for x in (before, value, reports.error))
         after = analyse(columns.flatten(2), predicted, own, error, distance, tuning).numpy()
         after = after.reshape(before.shape)
         self.states = [

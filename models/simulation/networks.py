@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from models.observations.operator import ObservationOperator
 from models.observations.withholding import station_hash
 from models.state.distances import EARTH_RADIUS, distances
+from models.state.grid import Grid
 from models.state.spec import StateSpec
 
 Array = NDArray[np.float64]
@@ -91,6 +92,11 @@ class Reports:
             for name in ("error", "latitude", "longitude")
         )
         return cls(operator, error, latitude, longitude)
+
+    def distances_from(self, grid: Grid) -> Array:
+        """Of the columns of a grid from what is seen, km, (G, p)."""
+        latitude, longitude = (x.ravel() for x in np.meshgrid(grid.latitude, grid.longitude, indexing="ij"))
+        return distances(latitude, longitude, self.latitude, self.longitude)
 
     def observe(self, fields: Array) -> Array:
         """H of fields (..., C, H, W): (..., p)."""
