@@ -59,7 +59,11 @@ class Hybrid:
         return self.follower.follow(earlier, [None] * len(earlier), drawn)
 
     def window(
-        self, times: pd.DatetimeIndex, reported: Sequence[Reported | None], before: Tensor | None = None
+        self,
+        times: pd.DatetimeIndex,
+        reported: Sequence[Reported | None],
+        before: Tensor | None = None,
+        posterior: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Members at the first of the times as a smoother, and at the last as a filter has them.
 
@@ -70,17 +74,18 @@ class Hybrid:
             times: of the window's states, (L,).
             reported: of each of them; of the first, `before` knows it.
             before: members at the first, as a filter has them; without, those of the season, who do not.
+            posterior: what `windows` has made of the window, (N, L, K, h, w); without, it is asked.
 
         Raises:
             ValueError: the prior has no forecaster.
         """
-        posterior = self.windows.sample(times, reported).mean(0)
+        mean = (self.windows.sample(times, reported) if posterior is None else posterior).mean(0)
         if before is None:
             before = self.beginning(times[0])
             if reported[0] is not None:
                 before = self.follower.moved(before, reported[0])
         after = self.follower.follow(times, [None, *reported[1:]], before)
-        return _nearer(before, posterior[0], SMOOTHER), _nearer(after, posterior[-1], FILTER)
+        return _nearer(before, mean[0], SMOOTHER), _nearer(after, mean[-1], FILTER)
 
 
 def _nearer(members: Tensor, to: Tensor, weight: float) -> Tensor:

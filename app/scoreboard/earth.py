@@ -75,13 +75,13 @@ def in_a_row(board: Board, network: str) -> dict[str, list[dict[str, Any]]]:
         if day > board.options.spin_up and "smoother" in board.options.modes:
             smoother["filter"].add(following.filtered, board.truth.states(first)[0])
         analyses["serein"] = partial(following.go, times, reported)
-        if counts and "cycled" in board.options.modes:
-            cycled["cold"].add(partial(board.cold, times, reported), there, mirrored=True)
         for name, make in analyses.items():
             if counts:
                 cycled[name].add(make, there)
             else:
                 make()
+        if counts and "cycled" in board.options.modes:
+            cycled["cold"].add(following.cold, there, mirrored=True, spent=following.drawing)
         if "filter" in smoother:
             smoother["serein"].add(following.smoothed, board.truth.states(first)[0])
     found = {"cycled": [{name: tally.row() for name, tally in cycled.items()}]}

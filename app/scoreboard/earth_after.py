@@ -4,6 +4,7 @@ Filter and smoother are the hybrid's (`models.hybrid`): of its first state a win
 before it did, and that is what the smoother is scored on. *Forecasts* from the last are the forecaster's.
 """
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from models.verification.field_scores import FieldScores, summary
 if TYPE_CHECKING:
     from app.scoreboard.earth_peers import Peer
 
+NONE_YET = "no window has been analysed yet: --days is 0"
 AHEAD = 1_000_000  # added to the seed: noise of forecasts is not that of the analyses
 
 
@@ -30,10 +32,13 @@ class Following:
     Attributes:
         hybrid: how they are analysed.
         done: how many.
+        drawing: CPU seconds that the posterior of the last took.
     """
 
     hybrid: Hybrid
     done: int = 0
+    drawing: float = 0.0
+    _posterior: Tensor | None = None
     _begin: Tensor | None = None
     _end: Tensor | None = None
 
@@ -41,15 +46,23 @@ class Following:
     def end(self) -> Tensor:
         """The last state of the last window, (N, K, h, w); raises ValueError before the first."""
         if self._end is None:
-            raise ValueError("no window has been analysed yet: --days is 0")
+            raise ValueError(NONE_YET)
         return self._end
 
     def go(self, times: pd.DatetimeIndex, reported: Sequence[Reported | None]) -> np.ndarray:
         """The next window; the members at its end, (N, C, H, W)."""
         self.done += 1
-        own = self.hybrid.with_seed(self.hybrid.windows.seed + self.done)
-        self._begin, self._end = own.window(times, reported, self._end)
+        own, since = self.hybrid.with_seed(self.hybrid.windows.seed + self.done), time.process_time()
+        self._posterior = own.windows.sample(times, reported)
+        self.drawing = time.process_time() - since
+        self._begin, self._end = own.window(times, reported, self._end, self._posterior)
         return own.windows.states(self._end)
+
+    def cold(self) -> np.ndarray:
+        """What the posterior of the last window has by itself: mirrored members at its end, (N, C, H, W)."""
+        if self._posterior is None:
+            raise ValueError(NONE_YET)
+        return self.hybrid.windows.states(self._posterior[:, -1])
 
     def filtered(self) -> np.ndarray:
         """The members at the end of the last window, (N, C, H, W)."""
@@ -58,7 +71,7 @@ class Following:
     def smoothed(self) -> np.ndarray:
         """The members at the beginning of the last window, given its reports as well, (N, C, H, W)."""
         if self._begin is None:
-            raise ValueError("no window has been analysed yet: --days is 0")
+            raise ValueError(NONE_YET)
         return self.hybrid.windows.states(self._begin)
 
 

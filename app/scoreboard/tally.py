@@ -25,15 +25,22 @@ class Tally:
     spectra: list[tuple[np.ndarray, np.ndarray]] = field(default_factory=list)
     cpu: float = 0.0
 
-    def add(self, make: Callable[[], np.ndarray], truth: np.ndarray, mirrored: bool = False) -> None:
+    def add(
+        self,
+        make: Callable[[], np.ndarray],
+        truth: np.ndarray,
+        mirrored: bool = False,
+        spent: float = 0.0,
+    ) -> None:
         """One case: the ensemble is made, (N, C, H, W), and compared with the truth, (C, H, W).
 
         Arguments:
             mirrored: members are in pairs of opposite sign.
+            spent: CPU seconds that this has taken before.
         """
         since = time.process_time()
         ensemble = make()
-        self.cpu += time.process_time() - since
+        self.cpu += spent + time.process_time() - since
         grid = self.state.grid
         self.cases.append(FieldScores.of(ensemble, truth, grid.area_weights, mirrored))
         ours, theirs = (zonal_spectrum(x, grid.latitude) for x in (ensemble, truth))

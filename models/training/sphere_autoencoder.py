@@ -14,6 +14,7 @@ from models.training.config import SphereConfig
 from models.training.loop import train
 from models.training.processes import Share
 from models.training.run import Report, Tick
+from models.training.synthesis import fit_synthesis
 from models.training.trajectories import Trajectories, at_a_time, spread
 
 LOST = 400  # states on which the error of the code is measured
@@ -34,9 +35,9 @@ def train_autoencoder(
     rows, held_out = (found.of_years(config.years[name]) for name in ("train", "validate"))
     held_out = spread(held_out, settings.validation)
     if machine.processes.first and not (folder / "autoencoder" / "checkpoint.pt").exists():
-        autoencoder.start_from_patches(
-            found.parts(spread(rows, settings.start)), found.climate.to(device), weight
-        )
+        start = spread(rows, settings.start)
+        autoencoder.start_from_patches(found.parts(start), found.climate.to(device), weight)
+        fit_synthesis(autoencoder, found.parts(start), weight, settings.noise)
     machine.ready([*autoencoder.encoder.blocks, *autoencoder.decoder.blocks])
 
     def batch_of(generator: torch.Generator, share: Share) -> tuple[Tensor, list[int]]:

@@ -1,8 +1,8 @@
 """`serein score earth`, the short form: the days that the prior brings, no LETKF."""
 
 import json
+import time
 
-import numpy as np
 import pytest
 import torch
 from typer.testing import CliRunner
@@ -10,6 +10,8 @@ from typer.testing import CliRunner
 from app.cli import app
 from app.scoreboard import earth_after, earth_board
 from app.scoreboard.earth import SHOWN
+from app.scoreboard.earth_board import Board, Options
+from models.cycling import Windows
 from models.hybrid import Hybrid
 from models.posterior.sampler import Preset
 from models.simulation import networks
@@ -53,24 +55,32 @@ def test_windows_in_a_row_are_filtered_and_smoothed_and_go_on_to_a_forecast(monk
     assert ahead["serein"]["z500"]["crps"] < ahead["climatology"]["z500"]["crps"]
 
 
-def test_windows_in_a_row_go_on_from_each_other_and_cold_ones_are_mirrored(monkeypatch):
-    given = []
+def test_windows_in_a_row_go_on_from_each_other_and_draw_each_posterior_once(monkeypatch):
+    given, drawn = [], []
+    shape = Board.of(Options(prior="earth-t21"), print).windows.prior.climatology.shape
 
-    def window(self, times, reported, before=None):
-        given.append((before is not None, [r is not None for r in reported]))
-        z = torch.zeros(self.size, *self.windows.prior.climatology.shape[1:])
+    def window(self, times, reported, before=None, posterior=None):
+        given.append((before is not None, [r is not None for r in reported], posterior is drawn[-1]))
+        z = torch.zeros(self.size, *shape[1:])
         return z, z
 
-    rng = np.random.default_rng(0)
+    def sample(self, times, reported):
+        seen, since = torch.Generator().manual_seed(self.seed), time.process_time()
+        while time.process_time() < since + 0.3:
+            pass
+        drawn.append(torch.randn(4, *shape, generator=seen))
+        return drawn[-1]
+
     monkeypatch.setattr(Hybrid, "window", window)
-    monkeypatch.setattr(earth_board.Board, "cold", lambda *_: rng.standard_normal((4, 34, 32, 64)))
+    monkeypatch.setattr(Windows, "sample", sample)
     arguments = "--networks surface --modes cycled --days 2 --spin-up 0 --members 4 --following 3"
     result = runner.invoke(app, ["score", "earth", *arguments.split(), "--json"])
     assert result.exit_code == 0, result.output
-    assert given == [(False, [True] * 5), (True, [True] * 5)]
+    assert given == [(False, [True] * 5, True), (True, [True] * 5, True)] and len(drawn) == 2
     (row,) = json.loads(result.stdout)["detail"]["cycled"]
     ranks = {name: len(row[name]["channels"]["sp"]["ranks"]) for name in ("serein", "cold")}
     assert ranks == {"serein": 3 + 1, "cold": 4 // 2 + 1}
+    assert all(row[name]["cpu_seconds"] >= 0.3 for name in ("serein", "cold"))
 
 
 @pytest.mark.parametrize(

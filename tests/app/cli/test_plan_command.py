@@ -11,15 +11,15 @@ Serein = Callable[..., Any]
 
 
 def test_a_table_and_the_same_as_json(serein: Serein, tmp_path: Path):
-    small = (CONFIGS / "earth-t21.yaml").read_text().replace("blocks: 10", "blocks: 1")
+    small = (CONFIGS / "earth-t21.yaml").read_text().replace("blocks: 7", "blocks: 1")
     (tmp_path / "small.yaml").write_text(small)
     table, data = serein("plan", tmp_path / "small.yaml"), serein("plan", tmp_path / "small.yaml", "--json")
     assert table.code == data.code == 0
     found = json.loads(data.out)
     stages = [stage["name"] for stage in found["stages"]]
     assert stages == ["autoencoder", "denoiser", "denoiser", "forecaster"]
-    assert found["latent"] == [96, 8, 16] and found["stages"][1]["tokens"] == 640
-    assert "96 x 8 x 16, 5.7 times fewer numbers" in table.out
+    assert found["latent"] == [128, 8, 16] and found["stages"][1]["tokens"] == 512
+    assert "128 x 8 x 16, 4.2 times fewer numbers" in table.out
     assert f"{found['stages'][0]['parameters'] / 1e6:.3g} M" in table.out
 
 

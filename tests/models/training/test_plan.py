@@ -81,9 +81,9 @@ def test_twice_as_many_at_once_are_the_same_step_in_more_memory():
 
 def test_columns_have_places_in_place_of_tokens():
     config = sphere("earth-t21")
-    columns = dataclasses.replace(config.denoiser, kind="columns", fine=2)
-    assert plan(config).stage("denoiser").tokens == 5 * 8 * 16
-    assert plan(dataclasses.replace(config, denoiser=columns)).stage("denoiser").tokens == 16 * 32
+    transformer = dataclasses.replace(config.denoiser, kind="transformer", fine=1)
+    assert plan(config).stage("denoiser").tokens == 16 * 32
+    assert plan(dataclasses.replace(config, denoiser=transformer)).stage("denoiser").tokens == 5 * 8 * 16
 
 
 def counted(make: Callable[[], tuple[nn.Module, Any]]) -> Footprint:
