@@ -8,9 +8,9 @@ forecasts by Bonavita et al. (2015) with a variational analysis in the place of 
 
     members of the ensemble + weight (mean of the posterior - mean of the ensemble).
 
-The posterior of a window analyses its first state with reports of what comes after it, too, where the
-ensemble had reports of what came before. A mean of these two is a smoother with the lag of a window, at no
-cost that the filter has not paid already.
+The posterior of a window analyses its first state with reports of what comes after it, too, and so does the
+ensemble for half a day. A mean of these two is a smoother with the lag of a window, at no cost that the
+filter has not paid already.
 """
 
 from collections.abc import Sequence
@@ -24,7 +24,7 @@ from models.ensemble.follower import Follower
 from models.ensemble.letkf import Tuning
 from models.simulation.truth import Reported
 
-FILTER, SMOOTHER = 0.4, 0.3  # weights of the posterior at the end and at the beginning of a window
+FILTER, SMOOTHER = 0.4, 0.2  # weights of the posterior at the end and at the beginning of a window
 SETTLING = 12  # steps in which a forecaster makes weather of what a Gaussian has drawn
 
 
@@ -67,8 +67,7 @@ class Hybrid:
     ) -> tuple[Tensor, Tensor]:
         """Members at the first of the times as a smoother, and at the last as a filter has them.
 
-        Each (size, K, h, w). The smoother's depart from their mean as far as the filter's did, which is a
-        little too far.
+        Each (size, K, h, w).
 
         Arguments:
             times: of the window's states, (L,).
@@ -84,8 +83,8 @@ class Hybrid:
             before = self.beginning(times[0])
             if reported[0] is not None:
                 before = self.follower.moved(before, reported[0])
-        after = self.follower.follow(times, [None, *reported[1:]], before)
-        return _nearer(before, mean[0], SMOOTHER), _nearer(after, mean[-1], FILTER)
+        first, after = self.follower.both_ways(times, [None, *reported[1:]], before)
+        return _nearer(first, mean[0], SMOOTHER), _nearer(after, mean[-1], FILTER)
 
 
 def _nearer(members: Tensor, to: Tensor, weight: float) -> Tensor:

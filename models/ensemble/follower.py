@@ -6,6 +6,10 @@ Between reports each member goes on as the forecaster has it, off by a draw of w
 
 and reports move members on the grid, column by column (`letkf.py`); of what they are moved by, latents get
 what the code makes of it, z + E(after) - E(before), so that nothing else is lost by coming and going.
+
+What moves members today moves what they were before, too: what they predict and what they were go together
+(the ensemble Kalman smoother; Evensen & van Leeuwen 2000; without a cost, Kalnay & Yang 2010). But columns
+are moved by reports near them, and air goes on: after half a day what is near is other air.
 """
 
 from collections.abc import Sequence
@@ -22,7 +26,8 @@ from models.simulation.truth import Reported
 from models.state.time import year_fraction
 
 TOGETHER = 8  # members that are decoded at once
-SHARE = 0.5  # of the forecaster's errors: relaxation makes up for the rest of them
+BACK = 12  # hours for which reports say something of a column as it was
+SHARE = 0.6  # of the forecaster's errors: relaxation makes up for the rest of them
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,25 +55,38 @@ class Follower:
         Raises:
             ValueError: the prior has no forecaster.
         """
+        return self.both_ways(times, reported, z)[1]
+
+    def both_ways(
+        self, times: pd.DatetimeIndex, reported: Sequence[Reported | None], z: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Members at the first of `times`, with reports of the next `BACK` hours too, and at the last."""
         forecaster = self.prior.need_forecaster()
         white = CounterNoise(self.seed, range(len(z)), times, mirrored=False)
         steps = white.states(FORECAST, (len(times), *z.shape[1:]))[:, 1:]
         errors = SHARE * forecaster.errors(steps, self.prior.climatology.directions.float())
+        first, were = z, self._decoded(z)
+        now, since = were, (times - times[0]) / pd.Timedelta(hours=1)
         for k, (own, when) in enumerate(zip(reported, year_fraction(times).tolist(), strict=True)):
-            if own is not None:
+            if own is not None and since[k] <= BACK:
+                z, now = self._moved(z, own, now)
+            elif own is not None:
                 z = self.moved(z, own)
             if k < len(times) - 1:
                 with torch.no_grad():
                     z = forecaster(z, z.new_full((len(z),), when)) + errors[:, k]
-        return z
+        return first + (self._encoded(now) - self._encoded(were)), z
 
     def moved(self, z: Tensor, reported: Reported) -> Tensor:
         """Members (N, K, h, w) after reports of the state they are of."""
+        return self._moved(z, reported)[0]
+
+    def _moved(self, z: Tensor, reported: Reported, *more: Tensor) -> tuple[Tensor, ...]:
+        """Members after reports, and more fields of theirs, (N, ..., H, W)."""
         card = self.prior.card
         before = self._decoded(z)
-        columns = before.flatten(2)
         predicted, value, error, distance = (
-            torch.from_numpy(x).to(columns.dtype)
+            torch.from_numpy(x).to(before.dtype)
             for x in (
                 reported.reports.observe(before.numpy()),
                 reported.value,
@@ -76,8 +94,10 @@ class Follower:
                 reported.reports.distances_from(card.state.grid),
             )
         )
-        after = analyse(columns, predicted, value, error, distance, self.tuning)
-        return z + self._encoded(after.reshape(before.shape)) - self._encoded(before)
+        fields = torch.cat([before, *more], dim=1)
+        after = analyse(fields.flatten(2), predicted, value, error, distance, self.tuning)
+        own, *others = after.reshape(fields.shape).split([x.shape[1] for x in (before, *more)], dim=1)
+        return z + self._encoded(own) - self._encoded(before), *others
 
     def _decoded(self, z: Tensor) -> Tensor:
         with torch.no_grad():  # few at once: activations are large

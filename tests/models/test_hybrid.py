@@ -51,9 +51,9 @@ def test_means_are_drawn_to_the_posteriors_and_members_differ_as_the_ensembles_d
     before = hybrid.beginning(times[0])
     first, last = hybrid.window(times, reported, before)
     posterior = hybrid.windows.sample(times, reported).mean(0)
-    after = hybrid.follower.follow(times, [None, *reported[1:]], before)
+    looked_back, after = hybrid.follower.both_ways(times, [None, *reported[1:]], before)
     for found, own, to, weight in (
-        (first, before, posterior[0], SMOOTHER),
+        (first, looked_back, posterior[0], SMOOTHER),
         (last, after, posterior[-1], FILTER),
     ):
         torch.testing.assert_close(found - found.mean(0), own - own.mean(0), atol=1e-4, rtol=0)

@@ -64,6 +64,17 @@ def test_reports_bring_members_nearer_and_a_forecast_keeps_them_there(
     assert error(follower, known, there[1]) < 0.9 * error(follower, blind, there[1])
 
 
+def test_reports_of_the_next_half_a_day_move_the_first_state_nearer_too_and_later_ones_leave_it(
+    follower: Follower, truth: Truth, season: torch.Tensor
+) -> None:
+    soon, late = (truth.reported("surface", follower.prior.card.state, k, seed=0) for k in (6, 7))
+    times, there = truth.times[4:8], truth.states(4)[0]
+    first, last = follower.both_ways(times[:3], [None, None, soon], season)
+    assert error(follower, first, there) < 0.97 * error(follower, season, there)
+    assert torch.equal(last, follower.follow(times[:3], [None, None, soon], season))
+    assert torch.equal(follower.both_ways(times, [None, None, None, late], season)[0], season)
+
+
 def test_a_report_that_says_what_members_say_moves_their_mean_nowhere(
     follower: Follower, truth: Truth, season: torch.Tensor
 ) -> None:
