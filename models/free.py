@@ -10,9 +10,9 @@ import pandas as pd
 import torch
 from torch import Tensor
 
-from models.cycling import Windows
 from models.posterior.given import GivenState, exactly
 from models.posterior.windows import Known, coarse_to_fine
+from models.windows import Windows
 
 EXACT = 0.05  # error of a state that a member is given, in latents; about what is left of noise in a sample
 

@@ -19,10 +19,10 @@ from dataclasses import dataclass, field, replace
 import pandas as pd
 from torch import Tensor
 
-from models.cycling import Windows
 from models.ensemble.follower import Follower
 from models.ensemble.letkf import Tuning
 from models.simulation.truth import Reported
+from models.windows import Windows
 
 FILTER, SMOOTHER = 0.4, 0.2  # weights of the posterior at the end and at the beginning of a window
 SETTLING = 12  # steps in which a forecaster makes weather of what a Gaussian has drawn

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from models.cycling import Windows
 from models.ensemble.letkf import Tuning
 from models.hybrid import Hybrid
 from models.posterior.sampler import Preset
@@ -16,6 +15,7 @@ from models.prior.card import load_card
 from models.prior.prior import load_prior
 from models.simulation.truth import Reported, Truth
 from models.state.spec import StateSpec
+from models.windows import Windows
 
 if TYPE_CHECKING:
     from app.scoreboard.earth_peers import Peer

@@ -16,7 +16,6 @@ import pandas as pd
 import torch
 
 from app.scoreboard.report import Criterion, at_most, report
-from models.cycling import Windows
 from models.free import trajectories
 from models.posterior.sampler import Preset
 from models.prior.card import load_card
@@ -25,6 +24,7 @@ from models.prior.prior import load_prior
 from models.simulation.truth import Truth
 from models.state.time import year_fraction
 from models.verification.climate import lag_correlations, storm_tracks, zonal_spectrum
+from models.windows import Windows
 
 SEASONS = ((1, 15), (4, 15), (7, 15), (10, 15))  # month and day
 SHOWN = ("z500", "u510", "t510", "q835")

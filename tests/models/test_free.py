@@ -4,11 +4,11 @@ import pandas as pd
 import pytest
 import torch
 
-from models.cycling import Windows
 from models.free import trajectories
 from models.posterior.sampler import Preset
 from models.prior.card import load_card
 from models.prior.prior import load_prior
+from models.windows import Windows
 
 START = pd.Timestamp("2001-01-15T00:00Z")
 

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from models.cycling import Windows
 from models.hybrid import FILTER, SMOOTHER, Hybrid
 from models.posterior.noise import FORECAST, CounterNoise
 from models.posterior.sampler import Preset
 from models.prior.card import load_card
 from models.prior.prior import load_prior
 from models.simulation.truth import Truth
+from models.windows import Windows
 
 QUICK = Preset(4, 2.0, 0.1, stochastic=True, iterations=1)
 

@@ -10,12 +10,12 @@ from typer.testing import CliRunner
 from app.cli import app
 from app.scoreboard import earth_after, earth_board
 from app.scoreboard.earth import SHOWN
-from models.cycling import Windows
 from models.hybrid import Hybrid
 from models.posterior.sampler import Preset
 from models.prior.card import load_card
 from models.prior.prior import load_prior
 from models.simulation import networks
+from models.windows import Windows
 
 runner = CliRunner()
 

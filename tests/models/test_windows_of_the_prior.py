@@ -7,12 +7,12 @@ import pytest
 import torch
 
 from models.analysis import Analysis
-from models.cycling import Windows
 from models.posterior.sampler import Preset
 from models.prior.card import load_card
 from models.prior.prior import load_prior
 from models.simulation.truth import Truth
 from models.state.time import year_fraction
+from models.windows import Windows
 
 QUICK = Preset(4, 2.0, 0.1, stochastic=True, iterations=1)
 

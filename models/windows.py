@@ -1,4 +1,4 @@
-"""Windows of the prior between reports that networks make of states on a grid; `models.hybrid` cycles."""
+"""Windows of the prior, given reports that networks make of states on a grid; `models.hybrid` cycles them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
