@@ -68,8 +68,8 @@ def test_bfloat16_teaches_almost_the_same(alone: Path, tmp_path: Path):
         config(tmp_path), alone / "data.zarr", tmp_path / "run", lambda stage, row: None, machine=machine
     )
     assert losses(tmp_path / "run") == pytest.approx(losses(alone / "run"), rel=0.02)
-    pairs = zip(losses(tmp_path / "run"), losses(alone / "run"), strict=True)
-    assert all(a != pytest.approx(b, rel=1e-4) for a, b in pairs)
+    pairs = list(zip(losses(tmp_path / "run"), losses(alone / "run"), strict=True))
+    assert all(a != pytest.approx(b, rel=1e-4) for a, b in pairs[::2])  # of training: both stages are so
 
 
 def test_shares_make_up_the_batch_and_their_noise_is_that_of_the_batch():
