@@ -20,8 +20,7 @@ mode k of the others.
 
 import math
 from collections.abc import Callable
-from copy import copy, deepcopy
-from typing import Self
+from copy import deepcopy
 
 import torch
 from scipy.optimize import isotonic_regression
@@ -61,16 +60,6 @@ class Climatology(nn.Module):
         self.register_buffer("modes", torch.zeros(rank, size, dtype=torch.float64))
         self.register_buffer("variances", torch.ones(rank))
         self.register_buffer("floor", torch.ones(()))
-
-    def with_floor(self, floor: float) -> Self:
-        """The same, with the same modes in memory, but for the variance outside of them."""
-        return self._with(floor=torch.tensor(floor))
-
-    def _with(self, **parts: Tensor) -> Self:
-        """The same with other parts; all else is shared."""
-        other = copy(self)
-        other._buffers = {**self._buffers, **parts}
-        return other
 
     def mean(self, year_fraction: Tensor) -> Tensor:
         """m at fractions of the year (..., L): (..., L, K, h, w)."""

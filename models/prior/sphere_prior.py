@@ -83,11 +83,7 @@ def lagged_of(card: PriorCard, weights: dict[str, Tensor]) -> LaggedCovariance:
 def assemble(
     card: PriorCard, weights: dict[str, Tensor]
 ) -> tuple[SphereAutoencoder, Denoiser, Climatology, Forecaster | None]:
-    """Autoencoder, denoiser, Climatology and forecaster of the card's step, from the tensors of a file.
-
-    What the network adds to the expectation of the Climatology that it was trained with goes with no other.
-    If that one had another floor than the file's, the architecture tells it, per step.
-    """
+    """Autoencoder, denoiser, Climatology and forecaster of the card's step, from the tensors of a file."""
     autoencoder, network = build_autoencoder(card), build_network(card)
     forecaster = build_forecaster(card)
     modules = {"autoencoder": autoencoder, "network": network, "forecaster": forecaster}
@@ -97,10 +93,9 @@ def assemble(
         own = {k.partition(".")[2]: v for k, v in weights.items() if k.startswith(f"{name}.")}
         module.load_state_dict(own)
         module.eval().requires_grad_(False)
-    step, floors = card.state.step_hours, card.architecture["denoiser"].get("floor", {})
+    step = card.state.step_hours
     climatology = lagged_of(card, weights).climatology(card.window, step)
-    trained_with = climatology.with_floor(floors[str(step)]) if floors else climatology
-    denoiser = Denoiser(trained_with, AtStep(network, step), gain_of(weights, step))
+    denoiser = Denoiser(climatology, AtStep(network, step), gain_of(weights, step))
     return autoencoder, denoiser.eval(), climatology, forecaster
 
 

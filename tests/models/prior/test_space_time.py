@@ -20,7 +20,8 @@ def both() -> tuple[SpaceTimeClimatology, Climatology]:
         variances,
         floor=0.3,
     )
-    plain = Climatology(WINDOW, SHAPE, RANK).with_floor(0.3)
+    plain = Climatology(WINDOW, SHAPE, RANK)
+    plain.floor.fill_(0.3)
     plain.seasons.copy_(ours.seasons)
     plain.modes.copy_(ours.modes)
     plain.variances.copy_(variances)

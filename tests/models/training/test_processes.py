@@ -69,6 +69,7 @@ def test_bfloat16_teaches_almost_the_same(alone: Path, tmp_path: Path):
     )
     assert losses(tmp_path / "run") == pytest.approx(losses(alone / "run"), rel=0.02)
     pairs = list(zip(losses(tmp_path / "run"), losses(alone / "run"), strict=True))
+    assert all(a != b for a, b in pairs)
     assert all(a != pytest.approx(b, rel=1e-4) for a, b in pairs[::2])  # of training: both stages are so
 
 
