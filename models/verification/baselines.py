@@ -3,12 +3,11 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy.spatial import cKDTree
 
+from models.state.distances import EARTH_RADIUS, on_sphere
 from models.verification.scores import Array
-
-EARTH_RADIUS_KM = 6371.0
 
 
 @dataclass(frozen=True)
@@ -45,7 +44,7 @@ def nearest_station(
         (value, distance in km), each (n,), NaN where no source has the same group. Of sources at one place
         the lowest value is taken, so that their order does not matter.
     """
-    points, sources = _on_sphere(latitude, longitude), _on_sphere(source_latitude, source_longitude)
+    points, sources = on_sphere(latitude, longitude), on_sphere(source_latitude, source_longitude)
     values = np.asarray(source_value, dtype=np.float64)
     wanted, offered = np.asarray(group), np.asarray(source_group)
     value, distance = np.full(len(points), np.nan), np.full(len(points), np.nan)
@@ -55,14 +54,9 @@ def nearest_station(
             continue
         tree = cKDTree(sources[available])
         chord, _ = tree.query(points[rows])
-        distance[rows] = 2 * EARTH_RADIUS_KM * np.arcsin(np.clip(chord / 2, 0, 1))
+        distance[rows] = 2 * EARTH_RADIUS * np.arcsin(np.clip(chord / 2, 0, 1))
         value[rows] = [
             values[available[tree.query_ball_point(point, reach * (1 + 1e-9) + 1e-12)]].min()
             for point, reach in zip(points[rows], chord, strict=True)
         ]
     return value, distance
-
-
-def _on_sphere(latitude: ArrayLike, longitude: ArrayLike) -> NDArray[np.float64]:
-    lat, lon = (np.deg2rad(np.asarray(a, dtype=np.float64)) for a in (latitude, longitude))
-    return np.stack([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)], axis=-1)
