@@ -20,12 +20,13 @@ def earth(
         str, typer.Option(help="Of cold, cycled, forecast, smoother.")
     ] = "cold,cycled,forecast,smoother",
     windows: Annotated[int | None, typer.Option(min=1, help="Cold ones: 4 if not given.")] = None,
+    first_day: Annotated[int, typer.Option(min=0, help="Of the run, from which on windows are cycled.")] = 0,
     days: Annotated[int | None, typer.Option(min=1, help="Cycled: 30 if not given, 5 without a run.")] = None,
     spin_up: Annotated[int | None, typer.Option(min=0, help="Of them, not counted: a third.")] = None,
     members: Annotated[
         int | None, typer.Option(min=4, help="Of the posterior, an even number: 16 if not given.")
     ] = None,
-    following: Annotated[int, typer.Option(min=2, help="Of the ensemble that is cycled with it.")] = 64,
+    following: Annotated[int, typer.Option(min=2, help="Of the ensemble that is cycled with it.")] = 128,
     peers: Annotated[int, typer.Option(min=2, help="Members of the LETKFs.")] = 40,
     preset: Annotated[
         str | None, typer.Option(help="fast, balanced or careful; balanced, and fast in the short form.")
@@ -68,6 +69,7 @@ def earth(
         networks=chosen,
         modes=["cold"] if quick else modes.split(","),
         windows=windows or (1 if quick else 4),
+        first_day=first_day,
         days=length_of_run,
         spin_up=length_of_run // 3 if spin_up is None else spin_up,
         members=members or (4 if quick else 16),

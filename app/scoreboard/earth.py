@@ -64,11 +64,12 @@ def cold(board: Board, network: str) -> dict[str, Any]:
 
 def in_a_row(board: Board, network: str) -> dict[str, list[dict[str, Any]]]:
     """Windows of a day in a row beside LETKFs, and what follows from them; per mode, rows of scores."""
-    peers, following = board.peers(0, another=True), Following(board.hybrid())
+    a_day, begin = board.length - 1, board.options.first_day
+    peers, following = board.peers(begin * a_day, another=True), Following(board.hybrid())
     cycled, smoother = (defaultdict[str, Tally](lambda: Tally(board.state)) for _ in range(2))
     for day in range(board.options.days):
         board.say(f"{network}: cycled, day {day + 1} of {board.options.days}")
-        first, counts = day * (board.length - 1), day >= board.options.spin_up
+        first, counts = (begin + day) * a_day, day >= board.options.spin_up
         times, reported, there = board.window(network, first)
         new = [None, *reported[1:]] if day else reported
         analyses = {name: partial(peer.go, new) for name, peer in peers.items()}
@@ -81,14 +82,15 @@ def in_a_row(board: Board, network: str) -> dict[str, list[dict[str, Any]]]:
             else:
                 make()
         if counts and "cycled" in board.options.modes:
-            cycled["cold"].add(following.cold, there, mirrored=True, spent=following.drawing)
+            cycled["cold"].add(following.cold, there, mirrored=True, spent=following.last.drawing)
         if "filter" in smoother:
             smoother["serein"].add(following.smoothed, board.truth.states(first)[0])
     found = {"cycled": [{name: tally.row() for name, tally in cycled.items()}]}
     if "smoother" in board.options.modes:
         found["smoother"] = [{name: tally.row() for name, tally in smoother.items()}]
     if "forecast" in board.options.modes:
-        found["forecast"] = forecasts(board, following, peers.get("letkf"))
+        last = (begin + board.options.days) * a_day
+        found["forecast"] = forecasts(board, following.last.end, last, peers.get("letkf"))
     return found
 
 

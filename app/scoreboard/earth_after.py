@@ -21,8 +21,23 @@ from models.verification.field_scores import FieldScores, summary
 if TYPE_CHECKING:
     from app.scoreboard.earth_peers import Peer
 
-NONE_YET = "no window has been analysed yet: --days is 0"
 AHEAD = 1_000_000  # added to the seed: noise of forecasts is not that of the analyses
+
+
+@dataclass(frozen=True, eq=False)
+class Analysed:
+    """A window.
+
+    Attributes:
+        posterior: mirrored members of the posterior, by itself, (M, L, K, h, w).
+        begin, end: members at the first of its states, given all its reports, and at the last, (N, K, h, w).
+        drawing: CPU seconds that the posterior took.
+    """
+
+    posterior: Tensor
+    begin: Tensor
+    end: Tensor
+    drawing: float
 
 
 @dataclass(eq=False)
@@ -32,53 +47,45 @@ class Following:
     Attributes:
         hybrid: how they are analysed.
         done: how many.
-        drawing: CPU seconds that the posterior of the last took.
     """
 
     hybrid: Hybrid
     done: int = 0
-    drawing: float = 0.0
-    _posterior: Tensor | None = None
-    _begin: Tensor | None = None
-    _end: Tensor | None = None
+    _last: Analysed | None = None
 
     @property
-    def end(self) -> Tensor:
-        """The last state of the last window, (N, K, h, w); raises ValueError before the first."""
-        if self._end is None:
-            raise ValueError(NONE_YET)
-        return self._end
+    def last(self) -> Analysed:
+        """The last window; raises ValueError before the first."""
+        if self._last is None:
+            raise ValueError("no window has been analysed yet: --days is 0")
+        return self._last
 
     def go(self, times: pd.DatetimeIndex, reported: Sequence[Reported | None]) -> np.ndarray:
         """The next window; the members at its end, (N, C, H, W)."""
         self.done += 1
         own, since = self.hybrid.with_seed(self.hybrid.windows.seed + self.done), time.process_time()
-        self._posterior = own.windows.sample(times, reported)
-        self.drawing = time.process_time() - since
-        self._begin, self._end = own.window(times, reported, self._end, self._posterior)
-        return own.windows.states(self._end)
+        posterior = own.windows.sample(times, reported)
+        drawing, before = time.process_time() - since, self._last.end if self._last else None
+        self._last = Analysed(posterior, *own.window(times, reported, before, posterior), drawing)
+        return self.filtered()
 
     def cold(self) -> np.ndarray:
-        """What the posterior of the last window has by itself: mirrored members at its end, (N, C, H, W)."""
-        if self._posterior is None:
-            raise ValueError(NONE_YET)
-        return self.hybrid.windows.states(self._posterior[:, -1])
+        """What the posterior of the last window has by itself: mirrored members at its end, (M, C, H, W)."""
+        return self.hybrid.windows.states(self.last.posterior[:, -1])
 
     def filtered(self) -> np.ndarray:
         """The members at the end of the last window, (N, C, H, W)."""
-        return self.hybrid.windows.states(self.end)
+        return self.hybrid.windows.states(self.last.end)
 
     def smoothed(self) -> np.ndarray:
         """The members at the beginning of the last window, given its reports as well, (N, C, H, W)."""
-        if self._begin is None:
-            raise ValueError(NONE_YET)
-        return self.hybrid.windows.states(self._begin)
+        return self.hybrid.windows.states(self.last.begin)
 
 
-def forecasts(board: Board, following: Following, peer: "Peer | None") -> list[dict[str, Any]]:
-    """Scores of one to five days from the end of the cycle."""
-    rows, windows, end = [], board.windows, following.end
-    start, last = windows.states(end), following.done * (board.length - 1)
+def forecasts(board: Board, end: Tensor, last: int, peer: "Peer | None") -> list[dict[str, Any]]:
+    """Scores of one to five days from the end of the cycle: members (N, K, h, w), at that position."""
+    rows, windows = [], board.windows
+    start = windows.states(end)
     whole = board.truth.times[last : last + LEADS * (board.length - 1) + 1]
     ahead = windows.with_seed(windows.seed + AHEAD).forecast(whole, end)
     nothing = [None] * board.length

@@ -35,6 +35,7 @@ class Options:
             brings are the truth, and there are no LETKFs.
         networks, modes: of what there is.
         windows: cold ones.
+        first_day: of the run, from which on windows are cycled.
         days, spin_up: that are cycled, and of those, at the beginning, not counted.
         members: of the posterior of a window, in mirrored pairs.
         following, peers: of our ensemble that is cycled, and of the LETKFs.
@@ -46,10 +47,11 @@ class Options:
     networks: Sequence[str] = ("sondes", "surface", "swath", "all")
     modes: Sequence[str] = MODES
     windows: int = 4
+    first_day: int = 0
     days: int = 30
     spin_up: int = 10
     members: int = 16
-    following: int = 64
+    following: int = 128
     peers: int = 40
     preset: str = "balanced"
     tuning: Tuning = field(default_factory=Tuning)
@@ -128,9 +130,10 @@ class Board:
 
 def _demand(options: Options, states: int, a_day: int) -> None:
     """Raises ValueError where the truth is too short for what is asked."""
-    most = (states - 1) // a_day - (LEADS if "forecast" in options.modes else 0)
+    most = (states - 1) // a_day - options.first_day - (LEADS if "forecast" in options.modes else 0)
     if IN_A_ROW & set(options.modes) and options.days > most:
-        raise ValueError(f"--days {options.days}: the truth is long enough for {most}")
+        there = f"from day {options.first_day} on the truth is long enough for {max(most, 0)}"
+        raise ValueError(f"--days {options.days}: {there}")
     if options.spin_up >= options.days:
         raise ValueError(f"--spin-up {options.spin_up}: of {options.days} days none is left to be scored")
     if "smoother" in options.modes and options.days - options.spin_up < 2:

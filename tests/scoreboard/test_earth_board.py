@@ -15,6 +15,7 @@ from models.posterior.sampler import Preset
 from models.prior.card import load_card
 from models.prior.prior import load_prior
 from models.simulation import networks
+from models.simulation.truth import Truth
 from models.windows import Windows
 
 runner = CliRunner()
@@ -58,10 +59,12 @@ def test_windows_in_a_row_are_filtered_and_smoothed_and_go_on_to_a_forecast(monk
 
 def test_windows_in_a_row_go_on_from_each_other_and_draw_each_posterior_once(monkeypatch):
     given, drawn = [], []
-    shape = load_prior(load_card("earth-t21")).climatology.shape
+    prior = load_prior(load_card("earth-t21"))
+    shape, truth = prior.climatology.shape, list(Truth.brought(prior.card).times)
 
     def window(self, times, reported, before=None, posterior=None):
-        given.append((before is not None, [r is not None for r in reported], posterior is drawn[-1]))
+        seen = (truth.index(times[0]), all(r is not None for r in reported))
+        given.append((before is not None, *seen, posterior is drawn[-1]))
         z = torch.zeros(self.size, *shape[1:])
         return z, z
 
@@ -74,10 +77,12 @@ def test_windows_in_a_row_go_on_from_each_other_and_draw_each_posterior_once(mon
 
     monkeypatch.setattr(Hybrid, "window", window)
     monkeypatch.setattr(Windows, "sample", sample)
-    arguments = "--networks surface --modes cycled --days 2 --spin-up 0 --members 4 --following 3"
+    arguments = (
+        "--networks surface --modes cycled --first-day 1 --days 2 --spin-up 0 --members 4 --following 3"
+    )
     result = runner.invoke(app, ["score", "earth", *arguments.split(), "--json"])
     assert result.exit_code == 0, result.output
-    assert given == [(False, [True] * 5, True), (True, [True] * 5, True)] and len(drawn) == 2
+    assert given == [(False, 4, True, True), (True, 8, True, True)] and len(drawn) == 2
     (row,) = json.loads(result.stdout)["detail"]["cycled"]
     ranks = {name: len(row[name]["channels"]["sp"]["ranks"]) for name in ("serein", "cold")}
     assert ranks == {"serein": 3 + 1, "cold": 4 // 2 + 1}
@@ -90,7 +95,8 @@ def test_windows_in_a_row_go_on_from_each_other_and_draw_each_posterior_once(mon
         ("--networks", "ships", "no network ships: there is"),
         ("--modes", "warm", "no mode warm: there is"),
         ("--members", "5", "--members 5: they come in pairs"),
-        ("--days", "9", "--days 9: the truth is long enough for 5"),
+        ("--days", "9", "--days 9: from day 0 on the truth is long enough for 5"),
+        ("--first-day", "6", "--days 5: from day 6 on the truth is long enough for 0"),
         ("--spin-up", "5", "--spin-up 5: of 5 days none is left to be scored"),
         ("--spin-up", "4", "--days 5: a smoother needs two days that are scored"),
     ],
