@@ -75,7 +75,8 @@ def summary(cases: Sequence[FieldScores], channels: Sequence[str]) -> dict[str, 
     """Per channel, over all cases: rmse, spread, spread_skill, crps, coverage50, coverage90 and ranks.
 
     `spread_skill` is 1 for an honest ensemble whatever its size: the mean of M independent members errs by a
-    share 1 / M of their variance more (Fortin et al. 2014).
+    share 1 / M of their variance more (Fortin et al. 2014). So is one whose members all are the truth, as
+    water is where there is none.
     """
     square, variance, expected, crps, ranks = (
         np.mean([getattr(case, name) for case in cases], axis=0)
@@ -85,7 +86,7 @@ def summary(cases: Sequence[FieldScores], channels: Sequence[str]) -> dict[str, 
         name: {
             "rmse": float(np.sqrt(square[k])),
             "spread": float(np.sqrt(variance[k])),
-            "spread_skill": float(np.sqrt(expected[k] / square[k])),
+            "spread_skill": float(np.sqrt(expected[k] / square[k])) if square[k] else 1.0,
             "crps": float(crps[k]),
             "coverage50": coverage(ranks[k][None], 0.5),
             "coverage90": coverage(ranks[k][None], 0.9),

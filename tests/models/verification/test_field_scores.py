@@ -37,6 +37,12 @@ def test_one_that_errs_twice_as_far_as_it_says_is_not():
     assert found["spread_skill"] < 0.6 and found["coverage90"] < 0.85
 
 
+def test_members_that_all_are_the_truth_are_as_far_off_as_they_say():
+    nothing = FieldScores.of(np.zeros((3, 1, 2, 4)), np.zeros((1, 2, 4)), WEIGHTS)
+    found = summary([nothing, nothing], ["q25"])["q25"]
+    assert found["spread_skill"] == 1 and found["rmse"] == found["crps"] == 0
+
+
 def test_the_root_is_taken_of_the_mean_of_all_cases():
     small, large = case(0)[0], case(1, scale=5.0)[0]
     found = summary([small, large], ["a", "b", "c"])["c"]["rmse"]
