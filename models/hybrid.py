@@ -14,7 +14,7 @@ filter has not paid already.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import pandas as pd
 from torch import Tensor
@@ -25,6 +25,7 @@ from models.simulation.truth import Reported
 from models.windows import Windows
 
 FILTER, SMOOTHER = 0.4, 0.2  # weights of the posterior at the end and at the beginning of a window
+TUNING = Tuning(relaxation=0.5)  # of the ensemble
 SETTLING = 12  # steps in which a forecaster makes weather of what a Gaussian has drawn
 
 
@@ -39,8 +40,8 @@ class Hybrid:
     """
 
     windows: Windows
-    size: int = 64
-    tuning: Tuning = field(default_factory=Tuning)
+    size: int = 128
+    tuning: Tuning = TUNING
 
     @property
     def follower(self) -> Follower:
@@ -56,7 +57,7 @@ class Hybrid:
         length, step = self.windows.prior.card.window, self.windows.prior.card.state.step_hours
         earlier = pd.date_range(end=time, periods=SETTLING + 1, freq=f"{step}h")
         drawn = self.windows.interpolated(earlier[:length], [None] * length, self.size)[:, 0]
-        return self.follower.follow(earlier, [None] * len(earlier), drawn)
+        return self.windows.forecast(earlier, drawn)[:, -1]
 
     def window(
         self,

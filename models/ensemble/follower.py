@@ -27,7 +27,7 @@ from models.state.time import year_fraction
 
 TOGETHER = 8  # members that are decoded at once
 BACK = 12  # hours for which reports say something of a column as it was
-SHARE = 0.6  # of the forecaster's errors: relaxation makes up for the rest of them
+SHARE = 0.75  # of the forecaster's errors: relaxation makes up for the rest of them
 
 
 @dataclass(frozen=True, eq=False)
