@@ -96,9 +96,10 @@ def samples(
 ) -> None:
     """Weather that the prior `earth-t21` makes up, four days at a time, beside that of the model.
 
-    Spectra, the memory of a state, maps of mean and variance, storm tracks. Some 40 CPU seconds a member.
+    Spectra, the memory of a state, maps of mean and variance, storm tracks. Weather of the right size takes
+    the preset careful, some 140 CPU seconds a member; fast is a first look, and has too little variance.
 
-    Example: serein score samples --data truth.zarr --plot samples.png
+    Example: serein score samples --data truth.zarr --preset careful --members 4 --plot samples.png
     """
     import torch
 
