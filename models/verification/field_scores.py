@@ -86,7 +86,7 @@ def summary(cases: Sequence[FieldScores], channels: Sequence[str]) -> dict[str, 
         name: {
             "rmse": float(np.sqrt(square[k])),
             "spread": float(np.sqrt(variance[k])),
-            "spread_skill": float(np.sqrt(expected[k] / square[k])) if square[k] else 1.0,
+            "spread_skill": float(np.sqrt(expected[k] / square[k])) if expected[k] or square[k] else 1.0,
             "crps": float(crps[k]),
             "coverage50": coverage(ranks[k][None], 0.5),
             "coverage90": coverage(ranks[k][None], 0.9),
