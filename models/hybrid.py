@@ -11,6 +11,10 @@ forecasts by Bonavita et al. (2015) with a variational analysis in the place of 
 The posterior of a window analyses its first state with reports of what comes after it, too, and so does the
 ensemble for half a day. A mean of these two is a smoother with the lag of a window, at no cost that the
 filter has not paid already.
+
+A window that nothing is known before gains as much, where its ensemble begins with the season. There the
+posterior's own members, moved to the mean of both, are the better sample: they have the balance of weather
+and as much spread as the window leaves, which members that were drawn to reports a few times have not.
 """
 
 from collections.abc import Sequence
@@ -24,8 +28,10 @@ from models.ensemble.letkf import Tuning
 from models.simulation.truth import Reported
 from models.windows import Windows
 
-FILTER, SMOOTHER = 0.4, 0.2  # weights of the posterior at the end and at the beginning of a window
-TUNING = Tuning(relaxation=0.5)  # of the ensemble
+FIRST = 0.5  # weight of the posterior at the end of a window that nothing is known before
+FILTER, SMOOTHER = 0.4, 0.2  # of others, at the end, and of all at the beginning
+TUNING = Tuning(relaxation=0.4)  # of the ensemble
+BEGUN = Tuning(length=1000.0, relaxation=0.0)  # in a first window: of a season's spread nothing is to be kept
 SETTLING = 12  # steps in which a forecaster makes weather of what a Gaussian has drawn
 
 
@@ -40,7 +46,7 @@ class Hybrid:
     """
 
     windows: Windows
-    size: int = 128
+    size: int = 256
     tuning: Tuning = TUNING
 
     @property
@@ -63,7 +69,7 @@ class Hybrid:
         self,
         times: pd.DatetimeIndex,
         reported: Sequence[Reported | None],
-        before: Tensor | None = None,
+        before: Tensor,
         posterior: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Members at the first of the times as a smoother, and at the last as a filter has them.
@@ -73,19 +79,45 @@ class Hybrid:
         Arguments:
             times: of the window's states, (L,).
             reported: of each of them; of the first, `before` knows it.
-            before: members at the first, as a filter has them; without, those of the season, who do not.
+            before: members at the first, as a filter has them, (size, K, h, w).
             posterior: what `windows` has made of the window, (N, L, K, h, w); without, it is asked.
 
         Raises:
             ValueError: the prior has no forecaster.
         """
-        mean = (self.windows.sample(times, reported) if posterior is None else posterior).mean(0)
-        if before is None:
-            before = self.beginning(times[0])
-            if reported[0] is not None:
-                before = self.follower.moved(before, reported[0])
-        first, after = self.follower.both_ways(times, [None, *reported[1:]], before)
-        return _nearer(first, mean[0], SMOOTHER), _nearer(after, mean[-1], FILTER)
+        mean = self._mean(times, reported, posterior)
+        first, last = self.follower.both_ways(times, [None, *reported[1:]], before)
+        return _nearer(first, mean[0], SMOOTHER), _nearer(last, mean[-1], FILTER)
+
+    def first(
+        self,
+        times: pd.DatetimeIndex,
+        reported: Sequence[Reported | None],
+        season: Tensor,
+        posterior: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """The same of a window that nothing is known before but the `season`: of which see `beginning`."""
+        mean = self._mean(times, reported, posterior)
+        follower = replace(self.follower, tuning=BEGUN)
+        told = season if reported[0] is None else follower.moved(season, reported[0])
+        first, last = follower.both_ways(times, [None, *reported[1:]], told)
+        return _nearer(first, mean[0], SMOOTHER), _nearer(last, mean[-1], FIRST)
+
+    def cold(
+        self, times: pd.DatetimeIndex, reported: Sequence[Reported | None], season: Tensor, posterior: Tensor
+    ) -> Tensor:
+        """Members of the posterior at the end of a first window, about the mean of both, (N, K, h, w).
+
+        Arguments as of `first`.
+        """
+        both = self.first(times, reported, season, posterior)[1].mean(0)
+        return _nearer(posterior[:, -1], both, 1.0)
+
+    def _mean(
+        self, times: pd.DatetimeIndex, reported: Sequence[Reported | None], posterior: Tensor | None
+    ) -> Tensor:
+        """Of the posterior, (L, K, h, w)."""
+        return (self.windows.sample(times, reported) if posterior is None else posterior).mean(0)
 
 
 def _nearer(members: Tensor, to: Tensor, weight: float) -> Tensor:

@@ -26,7 +26,9 @@ def earth(
     members: Annotated[
         int | None, typer.Option(min=4, help="Of the posterior, an even number: 16 if not given.")
     ] = None,
-    following: Annotated[int, typer.Option(min=2, help="Of the ensemble that is cycled with it.")] = 128,
+    following: Annotated[
+        int | None, typer.Option(min=2, help="Of the ensemble beside it: 256 if not given.")
+    ] = None,
     peers: Annotated[int, typer.Option(min=2, help="Members of the LETKFs.")] = 40,
     preset: Annotated[
         str | None, typer.Option(help="fast, balanced or careful; balanced, and fast in the short form.")
@@ -73,7 +75,7 @@ def earth(
         days=length_of_run,
         spin_up=length_of_run // 3 if spin_up is None else spin_up,
         members=members or (4 if quick else 16),
-        following=following,
+        following=following or (24 if quick else Options.following),
         peers=peers,
         preset=preset or ("fast" if quick else "balanced"),
         tuning=Tuning(length, relaxation),

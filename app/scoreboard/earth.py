@@ -1,7 +1,8 @@
 """The prior of a simulated Earth beside those that classical data assimilation has, on the same truth.
 
-*Cold*: one window of 24 hours, nothing known before; beside the climatology, optimal interpolation and an
-LETKF that saw the same reports. *Cycled*: windows in a row, past reports only (`models.hybrid`); beside
+*Cold*: one window of 24 hours, nothing known before but the season, from which our ensemble begins (that is
+worked out beforehand); beside our posterior by itself, the climatology, optimal interpolation and an LETKF
+that saw the same reports. *Cycled*: windows in a row, past reports only (`models.hybrid`); beside
 LETKFs that go on all the while, with the truth's own model and with another one. *Smoother*: the states
 between these windows with the reports of a day after them as well. *Forecast* goes on from the last of them.
 """
@@ -22,7 +23,7 @@ SHOWN = ("u510", "t510", "sp", "z500")  # channels that criteria are about; all 
 SKILFUL = 3  # days for which a forecast is to be better than the climatology
 AGAINST = {  # per mode: whom we are compared with, in what, and the ratio that is wanted
     "cold": [("oi", "crps", 0.6), ("letkf", "rmse", 0.7)],
-    "cycled": [("letkf", "rmse", 1.15), ("letkf, another model", "rmse", 1.0), ("cold", "rmse", 1.0)],
+    "cycled": [("letkf", "rmse", 1.15), ("letkf, another model", "rmse", 1.0), ("posterior", "rmse", 1.0)],
     "smoother": [("filter", "rmse", 1.0)],
 }
 
@@ -50,15 +51,20 @@ def cold(board: Board, network: str) -> dict[str, Any]:
         board.say(f"{network}: cold, window {k + 1} of {board.options.windows}")
         times, reported, there = board.window(network, int(first))
         board.windows.prepare(times)
+        season, since = board.season(int(first)), time.process_time()
+        posterior = board.windows.sample(times, reported)
+        drawing = time.process_time() - since
         found = {
-            "serein": partial(board.cold, times, reported),
+            "serein": partial(board.cold, times, reported, season, posterior),
+            "posterior": partial(board.windows.states, posterior[:, -1]),
             "oi": partial(board.interpolated, times, reported),
             "climatology": partial(board.interpolated, times, [None] * board.length),
         }
         for name, peer in board.peers(int(first)).items():
             found[name] = partial(peer.go, reported)
         for name, make in found.items():
-            methods[name].add(make, there, mirrored=name == "serein")
+            own = name in ("serein", "posterior")
+            methods[name].add(make, there, mirrored=own, spent=drawing if own else 0.0)
     return {name: tally.row() for name, tally in methods.items()}
 
 
@@ -82,7 +88,7 @@ def in_a_row(board: Board, network: str) -> dict[str, list[dict[str, Any]]]:
             else:
                 make()
         if counts and "cycled" in board.options.modes:
-            cycled["cold"].add(following.cold, there, mirrored=True, spent=following.last.drawing)
+            cycled["posterior"].add(following.posterior, there, mirrored=True, spent=following.last.drawing)
         if "filter" in smoother:
             smoother["serein"].add(following.smoothed, board.truth.states(first)[0])
     found = {"cycled": [{name: tally.row() for name, tally in cycled.items()}]}

@@ -65,12 +65,16 @@ class Following:
         self.done += 1
         own, since = self.hybrid.with_seed(self.hybrid.windows.seed + self.done), time.process_time()
         posterior = own.windows.sample(times, reported)
-        drawing, before = time.process_time() - since, self._last.end if self._last else None
-        self._last = Analysed(posterior, *own.window(times, reported, before, posterior), drawing)
+        drawing = time.process_time() - since
+        if self._last:
+            found = own.window(times, reported, self._last.end, posterior)
+        else:
+            found = own.first(times, reported, own.beginning(times[0]), posterior)
+        self._last = Analysed(posterior, *found, drawing)
         return self.filtered()
 
-    def cold(self) -> np.ndarray:
-        """What the posterior of the last window has by itself: mirrored members at its end, (M, C, H, W)."""
+    def posterior(self) -> np.ndarray:
+        """What that of the last window has by itself: mirrored members at its end, (M, C, H, W)."""
         return self.hybrid.windows.states(self.last.posterior[:, -1])
 
     def filtered(self) -> np.ndarray:

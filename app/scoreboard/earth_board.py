@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from torch import Tensor
 
 from models.ensemble.letkf import Tuning
 from models.hybrid import Hybrid
@@ -38,7 +39,7 @@ class Options:
         first_day: of the run, from which on windows are cycled.
         days, spin_up: that are cycled, and of those, at the beginning, not counted.
         members: of the posterior of a window, in mirrored pairs.
-        following, peers: of our ensemble that is cycled, and of the LETKFs.
+        following, peers: of our ensemble that follows the reports, and of the LETKFs.
         preset: of our windows.
         tuning: of the LETKFs.
     """
@@ -51,7 +52,7 @@ class Options:
     days: int = 30
     spin_up: int = 10
     members: int = 16
-    following: int = 128
+    following: int = Hybrid.size
     peers: int = 40
     preset: str = "balanced"
     tuning: Tuning = field(default_factory=Tuning)
@@ -67,6 +68,7 @@ class Board:
     truth: Truth
     windows: Windows
     say: Say
+    _seasons: dict[int, Tensor] = field(default_factory=dict)
 
     @classmethod
     def of(cls, options: Options, say: Say) -> "Board":
@@ -104,12 +106,24 @@ class Board:
         return self.truth.states(first + self.length - 1)[0]
 
     def hybrid(self) -> Hybrid:
-        """Our windows, cycled."""
+        """Our windows, and the ensemble beside them."""
         return Hybrid(self.windows, self.options.following)
 
-    def cold(self, times: pd.DatetimeIndex, reported: Sequence[Reported | None]) -> np.ndarray:
-        """What the prior makes of reports: mirrored members at the end of the window, (N, C, H, W)."""
-        return self.windows.states(self.windows.sample(times, reported)[:, -1])
+    def season(self, first: int) -> Tensor:
+        """Members of our ensemble before any report, at position `first`: all networks begin with them."""
+        if first not in self._seasons:
+            self._seasons[first] = self.hybrid().beginning(self.truth.times[first])
+        return self._seasons[first]
+
+    def cold(
+        self,
+        times: pd.DatetimeIndex,
+        reported: Sequence[Reported | None],
+        season: Tensor,
+        posterior: Tensor,
+    ) -> np.ndarray:
+        """What we make of a window that nothing is known before: members at its end, (N, C, H, W)."""
+        return self.windows.states(self.hybrid().cold(times, reported, season, posterior))
 
     def interpolated(self, times: pd.DatetimeIndex, reported: Sequence[Reported | None]) -> np.ndarray:
         """What optimal interpolation makes of them."""

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.hybrid import FILTER, SMOOTHER, Hybrid
+from models.hybrid import BEGUN, FILTER, FIRST, SMOOTHER, Hybrid
 from models.posterior.noise import FORECAST, CounterNoise
 from models.posterior.sampler import Preset
 from models.prior.card import load_card
@@ -28,6 +28,11 @@ def truth(hybrid: Hybrid) -> Truth:
     return Truth.brought(hybrid.windows.prior.card)
 
 
+@pytest.fixture(scope="module")
+def season(hybrid: Hybrid, truth: Truth) -> torch.Tensor:
+    return hybrid.beginning(truth.times[0])
+
+
 def error(hybrid: Hybrid, z: torch.Tensor, there: np.ndarray) -> float:
     """RMS over channels and places, in standard deviations, of the mean."""
     std = np.array(hybrid.windows.prior.card.state.std)[:, None, None]
@@ -43,15 +48,14 @@ def test_it_begins_with_the_season_and_as_much_variance(hybrid: Hybrid, truth: T
 
 
 def test_means_are_drawn_to_the_posteriors_and_members_differ_as_the_ensembles_do(
-    hybrid: Hybrid, truth: Truth
+    hybrid: Hybrid, truth: Truth, season: torch.Tensor
 ) -> None:
     """The posterior has all reports; the ensemble knows those of the first state already."""
     state, times = hybrid.windows.prior.card.state, truth.times[:5]
     reported = [truth.reported("surface", state, k, seed=0) for k in range(5)]
-    before = hybrid.beginning(times[0])
-    first, last = hybrid.window(times, reported, before)
+    first, last = hybrid.window(times, reported, season)
     posterior = hybrid.windows.sample(times, reported).mean(0)
-    looked_back, after = hybrid.follower.both_ways(times, [None, *reported[1:]], before)
+    looked_back, after = hybrid.follower.both_ways(times, [None, *reported[1:]], season)
     for found, own, to, weight in (
         (first, looked_back, posterior[0], SMOOTHER),
         (last, after, posterior[-1], FILTER),
@@ -60,10 +64,12 @@ def test_means_are_drawn_to_the_posteriors_and_members_differ_as_the_ensembles_d
         torch.testing.assert_close(found.mean(0), (1 - weight) * own.mean(0) + weight * to, atol=1e-4, rtol=0)
 
 
-def test_windows_in_a_row_are_better_than_either_and_look_back_well(hybrid: Hybrid, truth: Truth) -> None:
+def test_windows_in_a_row_are_better_than_either_and_look_back_well(
+    hybrid: Hybrid, truth: Truth, season: torch.Tensor
+) -> None:
     state = hybrid.windows.prior.card.state
     reported = [truth.reported("all", state, k, seed=0) for k in range(9)]
-    _, known = hybrid.window(truth.times[:5], reported[:5])
+    _, known = hybrid.first(truth.times[:5], reported[:5], season)
     smoothed, last = hybrid.window(truth.times[4:9], reported[4:], known)
     there = truth.states(4)[0], truth.states(8)[0]
     assert error(hybrid, smoothed, there[0]) < error(hybrid, known, there[0])
@@ -87,11 +93,37 @@ def test_errors_of_the_forecaster_have_nothing_to_do_with_the_draws_it_begins_wi
     assert abs(float((drawn * errors).mean())) < 0.01
 
 
-def test_the_first_window_of_all_knows_its_first_reports_too(hybrid: Hybrid, truth: Truth) -> None:
+def test_a_first_window_knows_its_first_reports_too(
+    hybrid: Hybrid, truth: Truth, season: torch.Tensor
+) -> None:
     seen = truth.reported("all", hybrid.windows.prior.card.state, 0, seed=0)
-    first, _ = hybrid.window(truth.times[:5], [seen, *[None] * 4])
-    season = hybrid.beginning(truth.times[0])
+    first, _ = hybrid.first(truth.times[:5], [seen, *[None] * 4], season)
     posterior = hybrid.windows.sample(truth.times[:5], [seen, *[None] * 4])[:, 0]
     there = truth.states(0)[0]
     unseen = season + SMOOTHER * (posterior.mean(0) - season.mean(0))
     assert error(hybrid, first, there) < 0.95 * error(hybrid, unseen, there)
+
+
+def test_a_first_window_has_a_tuning_and_a_weight_of_its_own(
+    hybrid: Hybrid, truth: Truth, season: torch.Tensor
+) -> None:
+    state, times = hybrid.windows.prior.card.state, truth.times[:3]
+    reported = [None, *(truth.reported("surface", state, k, seed=0) for k in (1, 2))]
+    posterior = season[:4, None] + torch.arange(3)[:, None, None, None]
+    _, last = hybrid.first(times, reported, season, posterior)
+    own = replace(hybrid.follower, tuning=BEGUN).follow(times, reported, season)
+    torch.testing.assert_close(
+        last, own + FIRST * (posterior[:, -1].mean(0) - own.mean(0)), atol=1e-4, rtol=0
+    )
+
+
+def test_cold_members_are_the_posteriors_about_the_mean_of_both(
+    hybrid: Hybrid, truth: Truth, season: torch.Tensor
+) -> None:
+    state, times = hybrid.windows.prior.card.state, truth.times[:2]
+    reported = [truth.reported("surface", state, k, seed=0) for k in (0, 1)]
+    posterior = season[:4, None] + torch.arange(2)[:, None, None, None]
+    members = hybrid.cold(times, reported, season, posterior)
+    at_end, both = posterior[:, -1], hybrid.first(times, reported, season, posterior)[1]
+    torch.testing.assert_close(members - members.mean(0), at_end - at_end.mean(0), atol=1e-4, rtol=0)
+    torch.testing.assert_close(members.mean(0), both.mean(0), atol=1e-4, rtol=0)

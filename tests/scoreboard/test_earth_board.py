@@ -26,14 +26,14 @@ def test_the_short_form_compares_with_optimal_interpolation_and_climatology():
     assert result.exit_code == 0, result.output
     board = json.loads(result.stdout)
     (row,) = board["detail"]["cold"]
-    assert row["network"] == "surface" and set(row) == {"network", "serein", "oi", "climatology"}
+    assert row["network"] == "surface" and set(row) == {"network", "serein", "posterior", "oi", "climatology"}
     for channel in ("sp", "z500"):
         crps = {name: row[name]["channels"][channel]["crps"] for name in ("serein", "oi", "climatology")}
         assert crps["serein"] < crps["climatology"] > crps["oi"]
     ids = {c["id"] for c in board["criteria"]}
     assert all(f"cold, surface, {channel}: CRPS / oi" in ids for channel in SHOWN)
     assert not any("letkf" in name for name in ids)
-    assert row["serein"]["cpu_seconds"] > 0 and row["oi"]["cpu_seconds"] > 0
+    assert row["serein"]["cpu_seconds"] > row["posterior"]["cpu_seconds"] > 0 and row["oi"]["cpu_seconds"] > 0
     assert all(0.3 < ratio < 2 for ratio in row["serein"]["channels"]["u510"]["spectrum"])
     assert 0.5 < row["serein"]["balance"]["ageostrophic"] < 2
     assert row["serein"]["balance"]["unhydrostatic"] < row["climatology"]["balance"]["unhydrostatic"]
@@ -62,11 +62,14 @@ def test_windows_in_a_row_go_on_from_each_other_and_draw_each_posterior_once(mon
     prior = load_prior(load_card("earth-t21"))
     shape, truth = prior.climatology.shape, list(Truth.brought(prior.card).times)
 
-    def window(self, times, reported, before=None, posterior=None):
-        seen = (truth.index(times[0]), all(r is not None for r in reported))
-        given.append((before is not None, *seen, posterior is drawn[-1]))
-        z = torch.zeros(self.size, *shape[1:])
-        return z, z
+    def analysed(kind):
+        def analysis(self, times, reported, before, posterior):
+            seen = (truth.index(times[0]), all(r is not None for r in reported))
+            given.append((kind, *seen, float(before.mean()), posterior is drawn[-1]))
+            z = torch.full((self.size, *shape[1:]), 2.0)
+            return z, z
+
+        return analysis
 
     def sample(self, times, reported):
         seen, since = torch.Generator().manual_seed(self.seed), time.process_time()
@@ -75,18 +78,20 @@ def test_windows_in_a_row_go_on_from_each_other_and_draw_each_posterior_once(mon
         drawn.append(torch.randn(4, *shape, generator=seen))
         return drawn[-1]
 
-    monkeypatch.setattr(Hybrid, "window", window)
+    monkeypatch.setattr(Hybrid, "beginning", lambda self, time: torch.ones(self.size, *shape[1:]))
+    monkeypatch.setattr(Hybrid, "first", analysed("first"))
+    monkeypatch.setattr(Hybrid, "window", analysed("window"))
     monkeypatch.setattr(Windows, "sample", sample)
     arguments = (
         "--networks surface --modes cycled --first-day 1 --days 2 --spin-up 0 --members 4 --following 3"
     )
     result = runner.invoke(app, ["score", "earth", *arguments.split(), "--json"])
     assert result.exit_code == 0, result.output
-    assert given == [(False, 4, True, True), (True, 8, True, True)] and len(drawn) == 2
+    assert given == [("first", 4, True, 1.0, True), ("window", 8, True, 2.0, True)] and len(drawn) == 2
     (row,) = json.loads(result.stdout)["detail"]["cycled"]
-    ranks = {name: len(row[name]["channels"]["sp"]["ranks"]) for name in ("serein", "cold")}
-    assert ranks == {"serein": 3 + 1, "cold": 4 // 2 + 1}
-    assert all(row[name]["cpu_seconds"] >= 0.3 for name in ("serein", "cold"))
+    ranks = {name: len(row[name]["channels"]["sp"]["ranks"]) for name in ("serein", "posterior")}
+    assert ranks == {"serein": 3 + 1, "posterior": 4 // 2 + 1}
+    assert all(row[name]["cpu_seconds"] >= 0.3 for name in ("serein", "posterior"))
 
 
 @pytest.mark.parametrize(
