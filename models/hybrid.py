@@ -70,7 +70,7 @@ class Hybrid:
         times: pd.DatetimeIndex,
         reported: Sequence[Reported | None],
         before: Tensor,
-        posterior: Tensor | None = None,
+        posterior: Tensor,
     ) -> tuple[Tensor, Tensor]:
         """Members at the first of the times as a smoother, and at the last as a filter has them.
 
@@ -80,13 +80,13 @@ class Hybrid:
             times: of the window's states, (L,).
             reported: of each of them; of the first, `before` knows it.
             before: members at the first, as a filter has them, (size, K, h, w).
-            posterior: what `windows` has made of the window, (N, L, K, h, w); without, it is asked.
+            posterior: what `windows` has made of the window, (N, L, K, h, w).
 
         Raises:
             ValueError: the prior has no forecaster.
         """
-        mean = self._mean(times, reported, posterior)
-        first, last = self.follower.both_ways(times, [None, *reported[1:]], before)
+        mean = posterior.mean(0)
+        first, last = self.follower.follow(times, [None, *reported[1:]], before)
         return _nearer(first, mean[0], SMOOTHER), _nearer(last, mean[-1], FILTER)
 
     def first(
@@ -94,13 +94,13 @@ class Hybrid:
         times: pd.DatetimeIndex,
         reported: Sequence[Reported | None],
         season: Tensor,
-        posterior: Tensor | None = None,
+        posterior: Tensor,
     ) -> tuple[Tensor, Tensor]:
         """The same of a window that nothing is known before but the `season`: of which see `beginning`."""
-        mean = self._mean(times, reported, posterior)
+        mean = posterior.mean(0)
         follower = replace(self.follower, tuning=BEGUN)
         told = season if reported[0] is None else follower.moved(season, reported[0])
-        first, last = follower.both_ways(times, [None, *reported[1:]], told)
+        first, last = follower.follow(times, [None, *reported[1:]], told)
         return _nearer(first, mean[0], SMOOTHER), _nearer(last, mean[-1], FIRST)
 
     def cold(
@@ -112,12 +112,6 @@ class Hybrid:
         """
         both = self.first(times, reported, season, posterior)[1].mean(0)
         return _nearer(posterior[:, -1], both, 1.0)
-
-    def _mean(
-        self, times: pd.DatetimeIndex, reported: Sequence[Reported | None], posterior: Tensor | None
-    ) -> Tensor:
-        """Of the posterior, (L, K, h, w)."""
-        return (self.windows.sample(times, reported) if posterior is None else posterior).mean(0)
 
 
 def _nearer(members: Tensor, to: Tensor, weight: float) -> Tensor:

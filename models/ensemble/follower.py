@@ -44,8 +44,12 @@ class Follower:
     seed: int
     tuning: Tuning = field(default_factory=Tuning)
 
-    def follow(self, times: pd.DatetimeIndex, reported: Sequence[Reported | None], z: Tensor) -> Tensor:
-        """Members at the last of `times`, (N, K, h, w).
+    def follow(
+        self, times: pd.DatetimeIndex, reported: Sequence[Reported | None], z: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Members at the first of `times`, with reports of the next `BACK` hours too, and at the last.
+
+        Each (N, K, h, w).
 
         Arguments:
             times: of the steps, (L,), two or more; errors last from one to the next of them (`Forecaster`).
@@ -55,12 +59,6 @@ class Follower:
         Raises:
             ValueError: the prior has no forecaster.
         """
-        return self.both_ways(times, reported, z)[1]
-
-    def both_ways(
-        self, times: pd.DatetimeIndex, reported: Sequence[Reported | None], z: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Members at the first of `times`, with reports of the next `BACK` hours too, and at the last."""
         forecaster = self.prior.need_forecaster()
         white = CounterNoise(self.seed, range(len(z)), times, mirrored=False)
         steps = white.states(FORECAST, (len(times), *z.shape[1:]))[:, 1:]

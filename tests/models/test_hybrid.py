@@ -53,9 +53,10 @@ def test_means_are_drawn_to_the_posteriors_and_members_differ_as_the_ensembles_d
     """The posterior has all reports; the ensemble knows those of the first state already."""
     state, times = hybrid.windows.prior.card.state, truth.times[:5]
     reported = [truth.reported("surface", state, k, seed=0) for k in range(5)]
-    first, last = hybrid.window(times, reported, season)
-    posterior = hybrid.windows.sample(times, reported).mean(0)
-    looked_back, after = hybrid.follower.both_ways(times, [None, *reported[1:]], season)
+    windows = season[:4, None] + torch.arange(5)[:, None, None, None]
+    first, last = hybrid.window(times, reported, season, windows)
+    posterior = windows.mean(0)
+    looked_back, after = hybrid.follower.follow(times, [None, *reported[1:]], season)
     for found, own, to, weight in (
         (first, looked_back, posterior[0], SMOOTHER),
         (last, after, posterior[-1], FILTER),
@@ -69,13 +70,16 @@ def test_windows_in_a_row_are_better_than_either_and_look_back_well(
 ) -> None:
     state = hybrid.windows.prior.card.state
     reported = [truth.reported("all", state, k, seed=0) for k in range(9)]
-    _, known = hybrid.first(truth.times[:5], reported[:5], season)
-    smoothed, last = hybrid.window(truth.times[4:9], reported[4:], known)
+    times = truth.times[:5], truth.times[4:9]
+    sampled = [
+        hybrid.windows.sample(*given) for given in zip(times, (reported[:5], reported[4:]), strict=True)
+    ]
+    _, known = hybrid.first(times[0], reported[:5], season, sampled[0])
+    smoothed, last = hybrid.window(times[1], reported[4:], known, sampled[1])
     there = truth.states(4)[0], truth.states(8)[0]
     assert error(hybrid, smoothed, there[0]) < error(hybrid, known, there[0])
-    alone = hybrid.follower.follow(truth.times[4:9], [None, *reported[5:]], known)
-    posterior = hybrid.windows.sample(truth.times[4:9], reported[4:])[:, -1]
-    best = min(error(hybrid, z, there[1]) for z in (alone, posterior))
+    _, alone = hybrid.follower.follow(times[1], [None, *reported[5:]], known)
+    best = min(error(hybrid, z, there[1]) for z in (alone, sampled[1][:, -1]))
     assert error(hybrid, last, there[1]) < best
 
 
@@ -97,10 +101,10 @@ def test_a_first_window_knows_its_first_reports_too(
     hybrid: Hybrid, truth: Truth, season: torch.Tensor
 ) -> None:
     seen = truth.reported("all", hybrid.windows.prior.card.state, 0, seed=0)
-    first, _ = hybrid.first(truth.times[:5], [seen, *[None] * 4], season)
-    posterior = hybrid.windows.sample(truth.times[:5], [seen, *[None] * 4])[:, 0]
+    nothing = season[:4, None].expand(-1, 5, -1, -1, -1)
+    first, _ = hybrid.first(truth.times[:5], [seen, *[None] * 4], season, nothing)
     there = truth.states(0)[0]
-    unseen = season + SMOOTHER * (posterior.mean(0) - season.mean(0))
+    unseen = season + SMOOTHER * (nothing[:, 0].mean(0) - season.mean(0))
     assert error(hybrid, first, there) < 0.95 * error(hybrid, unseen, there)
 
 
@@ -111,7 +115,7 @@ def test_a_first_window_has_a_tuning_and_a_weight_of_its_own(
     reported = [None, *(truth.reported("surface", state, k, seed=0) for k in (1, 2))]
     posterior = season[:4, None] + torch.arange(3)[:, None, None, None]
     _, last = hybrid.first(times, reported, season, posterior)
-    own = replace(hybrid.follower, tuning=BEGUN).follow(times, reported, season)
+    _, own = replace(hybrid.follower, tuning=BEGUN).follow(times, reported, season)
     torch.testing.assert_close(
         last, own + FIRST * (posterior[:, -1].mean(0) - own.mean(0)), atol=1e-4, rtol=0
     )

@@ -41,7 +41,7 @@ def error(follower: Follower, z: torch.Tensor, there: np.ndarray) -> float:
 def test_without_reports_it_is_the_forecasters_course_with_a_share_of_its_errors(
     follower: Follower, truth: Truth, season: torch.Tensor
 ) -> None:
-    z = follower.follow(truth.times[:3], [None] * 3, season)
+    _, z = follower.follow(truth.times[:3], [None] * 3, season)
     forecaster, when = (
         follower.prior.need_forecaster(),
         torch.full((MEMBERS,), float(truth.times[0].day_of_year - 1) / 365.25),
@@ -60,7 +60,7 @@ def test_reports_bring_members_nearer_and_a_forecast_keeps_them_there(
     there = [truth.states(k)[0] for k in (4, 5)]
     moved = follower.moved(season, seen)
     assert error(follower, moved, there[0]) < 0.85 * error(follower, season, there[0])
-    known, blind = (follower.follow(truth.times[4:6], [own, None], season) for own in (seen, None))
+    known, blind = (follower.follow(truth.times[4:6], [own, None], season)[1] for own in (seen, None))
     assert error(follower, known, there[1]) < 0.9 * error(follower, blind, there[1])
 
 
@@ -69,10 +69,11 @@ def test_reports_of_the_next_half_a_day_move_the_first_state_nearer_too_and_late
 ) -> None:
     soon, late = (truth.reported("surface", follower.prior.card.state, k, seed=0) for k in (6, 7))
     times, there = truth.times[4:8], truth.states(4)[0]
-    first, last = follower.both_ways(times[:3], [None, None, soon], season)
+    first, last = follower.follow(times[:3], [None, None, soon], season)
     assert error(follower, first, there) < 0.97 * error(follower, season, there)
-    assert torch.equal(last, follower.follow(times[:3], [None, None, soon], season))
-    assert torch.equal(follower.both_ways(times, [None, None, None, late], season)[0], season)
+    _, unseen = follower.follow(times[:3], [None] * 3, season)
+    assert error(follower, last, truth.states(6)[0]) < 0.97 * error(follower, unseen, truth.states(6)[0])
+    assert torch.equal(follower.follow(times, [None, None, None, late], season)[0], season)
 
 
 def test_a_report_that_says_what_members_say_moves_their_mean_nowhere(
