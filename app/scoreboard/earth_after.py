@@ -14,6 +14,7 @@ import pandas as pd
 from torch import Tensor
 
 from app.scoreboard.earth_board import LEADS, Board
+from models.ensemble.follower import SHARE
 from models.hybrid import Hybrid
 from models.simulation.truth import Reported
 from models.verification.field_scores import FieldScores, summary
@@ -91,7 +92,7 @@ def forecasts(board: Board, end: Tensor, last: int, peer: "Peer | None") -> list
     rows, windows = [], board.windows
     start = windows.states(end)
     whole = board.truth.times[last : last + LEADS * (board.length - 1) + 1]
-    ahead = windows.with_seed(windows.seed + AHEAD).forecast(whole, end)
+    ahead = windows.with_seed(windows.seed + AHEAD).forecast(whole, end, SHARE)
     nothing = [None] * board.length
     for day in range(1, LEADS + 1):
         board.say(f"forecast, day {day} of {LEADS}")
