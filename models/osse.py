@@ -23,6 +23,7 @@ from models.state.channels import channel
 from models.state.spec import StateSpec
 from models.state.time import analysis_times
 from models.verification.calibration import coverage, rank_probabilities
+from models.verification.pairs import variances
 from models.verification.scores import area_mean, crps_ensemble, crps_gaussian
 from models.weather import has_weather, last_window, states_at
 
@@ -210,17 +211,20 @@ def check(
 
 @dataclass(frozen=True, eq=False)
 class Trial:
-    """One analysis beside the truth: area means (T, C), and coverages (C,)."""
+    """One analysis beside the truth: area means (T, C), and coverages (C,).
+
+    `expected`: of `square`, if members are honest: their variance, and what their mean is off by itself.
+    """
 
     square: np.ndarray
     variance: np.ndarray
+    expected: np.ndarray
     oi_square: np.ndarray
     climatology_square: np.ndarray
     crps: np.ndarray
     oi_crps: np.ndarray
     coverage50: np.ndarray
     coverage90: np.ndarray
-    members: int
 
 
 def compare(
@@ -236,17 +240,19 @@ def compare(
 
     by_channel = np.moveaxis(ensemble, 2, 0).reshape(states.shape[1], members, -1)
     truths = np.moveaxis(states, 1, 0).reshape(states.shape[1], -1)
-    ranks = [rank_probabilities(x, y) for x, y in zip(by_channel, truths, strict=True)]
+    ranks = [rank_probabilities(x, y, mirrored=True) for x, y in zip(by_channel, truths, strict=True)]
+    variance, off = (mean(x) for x in variances(ensemble, mirrored=True))
+    crps = crps_ensemble(ensemble.reshape(members, -1), states.ravel(), mirrored=True)
     return Trial(
         square=mean((ensemble.mean(axis=0) - states) ** 2),
-        variance=mean(ensemble.var(axis=0, ddof=1)),
+        variance=variance,
+        expected=variance + off,
         oi_square=mean((oi - states) ** 2),
         climatology_square=mean((climatology - states) ** 2),
-        crps=mean(crps_ensemble(ensemble.reshape(members, -1), states.ravel()).reshape(states.shape)),
+        crps=mean(crps.reshape(states.shape)),
         oi_crps=mean(crps_gaussian(oi, oi_std, states)),
         coverage50=np.array([coverage(r, 0.5) for r in ranks]),
         coverage90=np.array([coverage(r, 0.9) for r in ranks]),
-        members=members,
     )
 
 
@@ -266,14 +272,13 @@ def summary(state: StateSpec, trials: Sequence[Trial]) -> dict[str, dict[str, fl
     def root(name: str) -> np.ndarray:
         return np.sqrt(np.mean([getattr(t, name) for t in trials], axis=(0, 1)))
 
-    count = trials[0].members
-    rmse, spread = root("square"), root("variance")
+    rmse = root("square")
     scores = {
         "rmse": rmse,
         "oi_rmse": root("oi_square"),
         "climatology_rmse": root("climatology_square"),
-        "spread": spread,
-        "spread_skill": np.sqrt((count + 1) / count) * spread / rmse,
+        "spread": root("variance"),
+        "spread_skill": root("expected") / rmse,
         "crps": np.mean([t.crps for t in trials], axis=(0, 1)),
         "oi_crps": np.mean([t.oi_crps for t in trials], axis=(0, 1)),
         "coverage50": np.mean([t.coverage50 for t in trials], axis=0),

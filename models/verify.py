@@ -16,6 +16,7 @@ from models.posterior.robust import VarQC, believed
 from models.verification.baselines import Baseline, nearest_station
 from models.verification.certificate import certificate
 from models.verification.consistency import consistency
+from models.verification.pairs import FEWEST
 
 
 def verify(
@@ -25,7 +26,7 @@ def verify(
 
     Arguments:
         rows, superobs: what `prepare` returned.
-        members: SI units, (M, T, C, H, W).
+        members: SI units, in mirrored pairs as `sample` has them, (M, T, C, H, W).
         seed: of the bootstrap and of ties in rank histograms.
     """
     comparable = rows[analysis.comparable(rows)]
@@ -33,10 +34,10 @@ def verify(
     linear, assimilated = analysis.linear(superobs), _at(analysis, superobs, members)
     receipts = _receipts(analysis, rows, comparable, predicted)
     kept = (usable(comparable) & (comparable["use"] == "withheld")).to_numpy()
-    if len(members) < 2:
-        result = {"members": 1, "withheld": int(kept.sum()), "withheld_stations": 0, "channels": {}}
-        note = "An ensemble of one cannot be verified."
-        return {**result, "assimilated": len(superobs), "notes": [note]}, receipts
+    if len(members) < FEWEST:
+        counts = {"members": len(members), "withheld": int(kept.sum()), "assimilated": len(superobs)}
+        note = "One member, or one mirrored pair, cannot be verified: ask for four members or more."
+        return {**counts, "withheld_stations": 0, "channels": {}, "notes": [note]}, receipts
     withheld = comparable[kept]
     result = certificate(
         withheld,
@@ -45,6 +46,7 @@ def verify(
         np.random.default_rng(seed),
         superobs,
         assimilated,
+        mirrored=True,
     )
     state = analysis.prior.card.state
     result["consistency"] = consistency(members, state.names, state.grid)

@@ -26,7 +26,7 @@ def command(
     ] = False,
     out: Annotated[Path | None, typer.Option(help="Write the simulated reports here (CSV) and stop.")] = None,
     draws: Annotated[int, typer.Option(min=1, help="Truths to draw and analyse.")] = 4,
-    members: Annotated[int, typer.Option(min=2, help="Members of each analysis.")] = 16,
+    members: Annotated[int, typer.Option(min=3, help="Members of each analysis.")] = 16,
     preset: Annotated[str, typer.Option(help="fast, balanced or careful.")] = "balanced",
     seed: Annotated[int, typer.Option(help="Of truths and noise.")] = 0,
 ) -> None:

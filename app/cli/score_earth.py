@@ -42,9 +42,9 @@ def earth(
     """The prior `earth-t21` beside optimal interpolation and LETKFs, where the truth is known everywhere.
 
     Cold: one window of 24 hours. Cycled: windows in a row, and an ensemble that the prior's forecaster
-    takes from one to the next. Smoother: the same with a day of reports to come. Forecast: five days from
-    the last. LETKFs need the extra `simulate`; some hours on two cores with all networks, minutes of them
-    the LETKFs'.
+    takes from one to the next. Smoother: the same with a day of reports to come. Forecast: five days, from
+    every other day. LETKFs need the extra `simulate`; some hours on two cores with all networks, minutes
+    of them the LETKFs'.
 
     Example: serein simulate earth --years 2 --seed 1001 --out truth.zarr
 

@@ -4,7 +4,7 @@
 worked out beforehand); beside our posterior by itself, the climatology, optimal interpolation and an LETKF
 that saw the same reports. *Cycled*: windows in a row, past reports only (`models.hybrid`); beside
 LETKFs that go on all the while, with the truth's own model and with another one. *Smoother*: the states
-between these windows with the reports of a day after them as well. *Forecast* goes on from the last of them.
+between these windows with the reports of a day after them as well. *Forecasts* go on from every other day.
 """
 
 import time
@@ -14,12 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from app.scoreboard.earth_after import Following, forecasts
+from app.scoreboard.earth_after import Following, Forecasts
 from app.scoreboard.earth_board import IN_A_ROW, MODES, Board, Options, Say
 from app.scoreboard.report import Criterion, at_most, report, within
 from app.scoreboard.tally import Tally
 
 SHOWN = ("u510", "t510", "sp", "z500")  # channels that criteria are about; all are in the detail
+EVERY = 2  # days from one forecast to the next; the last is from the last day
 SKILFUL = 3  # days for which a forecast is to be better than the climatology
 AGAINST = {  # per mode: whom we are compared with, in what, and the ratio that is wanted
     "cold": [("oi", "crps", 0.6), ("letkf", "rmse", 0.7)],
@@ -73,6 +74,7 @@ def in_a_row(board: Board, network: str) -> dict[str, list[dict[str, Any]]]:
     a_day, begin = board.length - 1, board.options.first_day
     peers, following = board.peers(begin * a_day, another=True), Following(board.hybrid())
     cycled, smoother = (defaultdict[str, Tally](lambda: Tally(board.state)) for _ in range(2))
+    ahead = Forecasts(board)
     for day in range(board.options.days):
         board.say(f"{network}: cycled, day {day + 1} of {board.options.days}")
         first, counts = (begin + day) * a_day, day >= board.options.spin_up
@@ -91,12 +93,13 @@ def in_a_row(board: Board, network: str) -> dict[str, list[dict[str, Any]]]:
             cycled["posterior"].add(following.posterior, there, mirrored=True, spent=following.last.drawing)
         if "filter" in smoother:
             smoother["serein"].add(following.smoothed, board.truth.states(first)[0])
+        if counts and "forecast" in board.options.modes and (board.options.days - 1 - day) % EVERY == 0:
+            ahead.add(following.last.end, first + a_day, peers.get("letkf"))
     found = {"cycled": [{name: tally.row() for name, tally in cycled.items()}]}
     if "smoother" in board.options.modes:
         found["smoother"] = [{name: tally.row() for name, tally in smoother.items()}]
     if "forecast" in board.options.modes:
-        last = (begin + board.options.days) * a_day
-        found["forecast"] = forecasts(board, following.last.end, last, peers.get("letkf"))
+        found["forecast"] = ahead.rows()
     return found
 
 

@@ -1,12 +1,13 @@
-"""Our windows in a row on the simulated Earth, and the days that follow the last of them.
+"""Our windows in a row on the simulated Earth, and the days that follow some of them.
 
 Filter and smoother are the hybrid's (`models.hybrid`): of its first state a window knows more than the one
-before it did, and that is what the smoother is scored on. *Forecasts* from the last are the forecaster's.
+before it did, and that is what the smoother is scored on. *Forecasts* are the forecaster's.
 """
 
 import time
+from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -87,24 +88,41 @@ class Following:
         return self.hybrid.windows.states(self.last.begin)
 
 
-def forecasts(board: Board, end: Tensor, last: int, peer: "Peer | None") -> list[dict[str, Any]]:
-    """Scores of one to five days from the end of the cycle: members (N, K, h, w), at that position."""
-    rows, windows = [], board.windows
-    start = windows.states(end)
-    whole = board.truth.times[last : last + LEADS * (board.length - 1) + 1]
-    ahead = windows.with_seed(windows.seed + AHEAD).forecast(whole, end, SHARE)
-    nothing = [None] * board.length
-    for day in range(1, LEADS + 1):
-        board.say(f"forecast, day {day} of {LEADS}")
-        first = last + (day - 1) * (board.length - 1)
-        times, there = board.truth.times[first : first + board.length], board.end(first)
-        ensembles = {
-            "serein": windows.states(ahead[:, day * (board.length - 1)]),
-            "persistence": start,
-            "climatology": board.interpolated(times, nothing),
-        }
-        if peer:
-            ensembles["jcm from letkf"] = peer.go(nothing)
-        cases = {name: [FieldScores.of(e, there, board.weights)] for name, e in ensembles.items()}
-        rows.append({"lead_days": day} | {n: summary(c, board.state.names) for n, c in cases.items()})
-    return rows
+@dataclass(eq=False)
+class Forecasts:
+    """Forecasts of one to `LEADS` days, one from each of several analyses."""
+
+    board: Board
+    _cases: dict[int, dict[str, list[FieldScores]]] = field(
+        default_factory=lambda: defaultdict(lambda: defaultdict(list))
+    )
+
+    def add(self, end: Tensor, first: int, peer: "Peer | None") -> None:
+        """One more, from members (N, K, h, w) at this position of the truth, beside the peer's."""
+        board, windows = self.board, self.board.windows
+        a_day, start = board.length - 1, windows.states(end)
+        whole = board.truth.times[first : first + LEADS * a_day + 1]
+        ahead = windows.with_seed(windows.seed + AHEAD).forecast(whole, end, SHARE)
+        peer, nothing = peer and peer.copy(), [None] * board.length
+        for day in range(1, LEADS + 1):
+            board.say(f"forecast, day {day} of {LEADS}")
+            position = first + (day - 1) * a_day
+            times, there = board.truth.times[position : position + board.length], board.end(position)
+            ensembles = {
+                "serein": windows.states(ahead[:, day * a_day]),
+                "persistence": start,
+                "climatology": board.interpolated(times, nothing),
+            }
+            if peer:
+                ensembles["jcm from letkf"] = peer.go(nothing)
+            for name, members in ensembles.items():
+                self._cases[day][name].append(FieldScores.of(members, there, board.weights))
+
+    def rows(self) -> list[dict[str, Any]]:
+        """Scores per lead."""
+        names = self.board.state.names
+        return [
+            {"lead_days": day, "cases": len(found["serein"])}
+            | {n: summary(c, names) for n, c in found.items()}
+            for day, found in self._cases.items()
+        ]

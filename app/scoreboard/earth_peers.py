@@ -33,6 +33,10 @@ class Peer:
         fields = truth.another_year(position, members)
         return cls(climatological(earth, truth.leaves, truth.day(position), fields), tuning)
 
+    def copy(self) -> "Peer":
+        """Another one that goes on from here for itself."""
+        return Peer(self.filter.copy(), self.tuning)
+
     def go(self, reported: Sequence[Reported | None]) -> np.ndarray:
         """Through the states of a window, from its first, where it is, to its last: members, (N, C, H, W).
 

@@ -17,9 +17,9 @@ const MEANINGS = [
 
 export function showCertificate(certificate, longName) {
   $("certificate").hidden = false;
-  $("certificate-about").textContent = certificate.withheld
+  $("certificate-about").textContent = certificate.withheld_stations
     ? `${certificate.members} members, checked against ${certificate.withheld} observations of ${certificate.withheld_stations} stations that were kept back; ${certificate.assimilated} were used, counting reports that share a grid cell and an hour as one.`
-    : `${certificate.members} members. No observation was kept back, so nothing can be said about the errors.`;
+    : `${certificate.members} members. Nothing can be said about their errors:`;
   $("notes").replaceChildren(...(certificate.notes ?? []).map((note) => element("li", {}, note)));
   $("tables").replaceChildren(...Object.entries(certificate.channels).filter(([, part]) => Object.keys(part.scores).length).flatMap(([name, part]) => channelTable(name, part, longName(name))));
   $("meanings").replaceChildren(...MEANINGS.flatMap(([word, meaning]) => [element("dt", {}, word), element("dd", {}, meaning)]));

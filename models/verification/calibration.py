@@ -7,22 +7,30 @@ intervals between quantiles *estimated* from the members would cover too little.
 With observation error s the noise is not drawn: member m + noise lies below y with probability
 Phi((y - x_m) / s), independently of the others, so R follows a Poisson-binomial distribution, which is
 computed exactly. Averages over it are what perturbing the members would give over endless repetitions.
+
+Members in mirrored pairs (`pairs.py`) are no such draws taken together; one of each pair are, and so are the
+others: ranks are those among M / 2, on average over the two.
 """
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import chi2, norm
 
+from models.verification.pairs import samples, variances
+
 Array = NDArray[np.float64]
 
 
-def rank_probabilities(members: ArrayLike, observation: ArrayLike, std: ArrayLike = 0.0) -> Array:
+def rank_probabilities(
+    members: ArrayLike, observation: ArrayLike, std: ArrayLike = 0.0, mirrored: bool = False
+) -> Array:
     """Probability of each rank of the observation among the members.
 
     Args:
         members: (M, n).
         observation: (n,).
         std: observation error, (n,) or scalar. Where 0, the rank is what it is, ties shared equally.
+        mirrored: members are in pairs of opposite sign; M is the number of pairs then, in what follows.
 
     Returns:
         (n, M + 1); column r: r members lie below the observation. Rows sum to 1.
@@ -36,6 +44,11 @@ def rank_probabilities(members: ArrayLike, observation: ArrayLike, std: ArrayLik
         raise ValueError(f"members {x.shape} must be (M, n) and observation {y.shape} must be (n,)")
     if not (np.isfinite(x).all() and np.isfinite(y).all() and (s >= 0).all()):
         raise ValueError("members and observations must be finite and observation errors not negative")
+    return np.mean([_ranks(part, y, s) for part in samples(x, mirrored)], axis=0)
+
+
+def _ranks(x: Array, y: Array, s: Array) -> Array:
+    """Of independent members."""
     m, n = x.shape
     below, equal = (x < y).sum(axis=0), (x == y).sum(axis=0)
     rank = np.arange(m + 1)[:, None]
@@ -74,23 +87,23 @@ def coverage_gaussian(mean: ArrayLike, std: ArrayLike, observation: ArrayLike, l
     return float(np.mean(d <= norm.ppf((1 + level) / 2) * np.asarray(std, dtype=np.float64)))
 
 
-def spread_skill(members: ArrayLike, observation: ArrayLike, std: ArrayLike = 0.0) -> float:
+def spread_skill(
+    members: ArrayLike, observation: ArrayLike, std: ArrayLike = 0.0, mirrored: bool = False
+) -> float:
     """Expected over actual RMS departure of the ensemble mean: 1 if honest, below 1 if over-confident.
 
-    sqrt( mean( (M + 1)/M s^2 + std^2 ) ) / RMSE, with s^2 the members' variance (ddof 1): the mean of M
-    members has sampling error s^2 / M of its own (Fortin et al. 2014). NaN if the RMSE is 0.
+    sqrt( mean( s^2 + v + std^2 ) ) / RMSE, with s^2 the members' variance and v what their mean is off by
+    itself, s^2 / M for independent ones (Fortin et al. 2014). NaN if the RMSE is 0.
 
     Args:
-        members: (M, n), M at least 2.
+        members: (M, n), M at least 2, and 3 if mirrored.
         observation: (n,).
         std: observation error, (n,) or scalar.
+        mirrored: members are in pairs of opposite sign.
     """
     x, y = np.asarray(members, dtype=np.float64), np.asarray(observation, dtype=np.float64)
-    m = x.shape[0]
-    if m < 2:
-        raise ValueError("spread needs at least two members")
-    variance = (m + 1) / m * x.var(axis=0, ddof=1) + np.asarray(std, dtype=np.float64) ** 2
-    return _ratio(variance, y - x.mean(axis=0))
+    variance, off = variances(x, mirrored)
+    return _ratio(variance + off + np.asarray(std, dtype=np.float64) ** 2, y - x.mean(axis=0))
 
 
 def spread_skill_gaussian(mean: ArrayLike, std: ArrayLike, observation: ArrayLike) -> float:

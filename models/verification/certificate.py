@@ -8,6 +8,7 @@ bias are those of the mean against the observation; they cannot fall below the o
 
 import math
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -27,10 +28,12 @@ DEFINITIONS = {
     "crps": "fair CRPS, observation error included; without uncertainty, the mean absolute error",
     "coverage50, coverage90": "fraction of observations inside the central 50 % and 90 % intervals, "
     "observation error included, exact for the number of members: 0.5 and 0.9 if honest",
-    "spread_skill": "expected over actual RMSE of the mean, observation error included, with the factor "
-    "(M + 1) / M: 1 if honest, below 1 if over-confident",
+    "spread_skill": "expected over actual RMSE of the mean, observation error and what the mean of so many "
+    "members is off by itself included: 1 if honest, below 1 if over-confident",
     "rank_histogram": "ranks of the observations among the members, each with observation noise; p_value "
     "of flatness takes stations for independent",
+    "mirrored": "members come in pairs with noise of opposite sign: scores take those of different pairs for "
+    "independent, and ranks are among one member of each pair",
     "relative_to": "score of the ensemble over that of the baseline at the same rows; 90 % interval from "
     "resampling stations; the mean of squared errors is compared before the root is taken",
     "assimilated.chi2": "mean over members and rows of ((observation - member) / error)^2: 1 if members and "
@@ -47,6 +50,7 @@ def certificate(
     assimilated: pd.DataFrame | None = None,
     assimilated_members: Array | None = None,
     resamples: int = 1000,
+    mirrored: bool = False,
 ) -> dict[str, Any]:
     """Verify an ensemble against withheld observations. The result is plain JSON (NaN is None).
 
@@ -58,9 +62,11 @@ def certificate(
         assimilated: the k rows that were assimilated, `error` set as it was used.
         assimilated_members: the ensemble at those, SI, (M, k).
         resamples: of the bootstrap.
+        mirrored: members are in pairs of opposite sign (`models.posterior.noise`).
 
     Raises:
-        ValueError: fewer than two members, shapes that do not match, or an error that is not set.
+        ValueError: fewer than two members, or three mirrored ones, shapes that do not match, or an error that
+            is not set.
     """
     order = np.argsort(withheld["obs_id"].to_numpy(dtype=str), kind="stable")
     x = _checked(members, withheld)[:, order]
@@ -74,8 +80,10 @@ def certificate(
     }
     channels = channel_names(table).to_numpy(dtype=str)
     chi2 = _fit(assimilated, assimilated_members)
+    scored = partial(_scored, mirrored=mirrored, generator=generator, resamples=resamples)
     result: dict[str, Any] = {
         "members": int(x.shape[0]),
+        "mirrored": mirrored,
         "withheld": len(table),
         "withheld_stations": int(np.unique(station_keys(table).astype(str)).size),
         "assimilated": int(sum(part["n"] for part in chi2.values())),
@@ -89,19 +97,12 @@ def certificate(
             "unit": unit,
             "si_unit": VARIABLES[variable].unit,
             "si_per_unit": size,
-            **_scored(
-                table[rows],
-                x[:, rows],
-                _only(others, rows),
-                np.full(int(rows.sum()), size),
-                generator,
-                resamples,
-            ),
+            **scored(table[rows], x[:, rows], _only(others, rows), np.full(int(rows.sum()), size)),
             "assimilated": chi2.get(name, {"n": 0, "chi2": None}),
         }
     result["overall"] = {
         "unit": "expected departure from climatology",
-        **_scored(table, x, others, _scale(table, channels, others.get("climatology")), generator, resamples),
+        **scored(table, x, others, _scale(table, channels, others.get("climatology"))),
     }
     result["definitions"] = DEFINITIONS
     result["notes"] = notes(result)
@@ -113,6 +114,7 @@ def _scored(
     members: Array,
     baselines: Mapping[str, Baseline],
     size: Array,
+    mirrored: bool,
     generator: np.random.Generator,
     resamples: int,
 ) -> dict[str, Any]:
@@ -123,8 +125,8 @@ def _scored(
     if len(y) == 0:
         return {**result, "rank_histogram": None}
     x = members / size
-    ranks = calibration.rank_probabilities(x, y, error)
-    crps = scores.crps_mixture(x, error, y)
+    ranks = calibration.rank_probabilities(x, y, error, mirrored)
+    crps = scores.crps_mixture(x, error, y, mirrored=mirrored)
     result["scores"]["ensemble"] = {
         "n": len(y),
         "rmse": scores.rmse(x.mean(axis=0), y),
@@ -132,7 +134,7 @@ def _scored(
         "crps": float(crps.mean()),
         "coverage50": calibration.coverage(ranks, 0.5),
         "coverage90": calibration.coverage(ranks, 0.9),
-        "spread_skill": calibration.spread_skill(x, y, error),
+        "spread_skill": calibration.spread_skill(x, y, error, mirrored),
     }
     for name, baseline in baselines.items():
         said = np.isfinite(baseline.mean)
@@ -147,7 +149,7 @@ def _scored(
             ).tolist(),
             "crps": list(bootstrap.ratio_interval(crps[said], own, stations[said], generator, resamples)),
         }
-    bins = int(np.clip(len(y) // 10, 2, x.shape[0] + 1))  # ten cases a bin, where there are so many
+    bins = int(np.clip(len(y) // 10, 2, ranks.shape[1]))  # ten cases a bin, where there are so many
     counts = calibration.rank_histogram(ranks, generator, bins)
     statistic, p_value = calibration.flatness(counts)
     result["rank_histogram"] = {"counts": counts.astype(int).tolist(), "chi2": statistic, "p_value": p_value}

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.verification.calibration import coverage
+from models.verification.pairs import samples, variances
 from models.verification.scores import area_mean, crps_ensemble
 
 Array = NDArray[np.float64]
@@ -43,27 +44,18 @@ class FieldScores:
             mirrored: members are in pairs of opposite sign (`models.posterior.noise`).
 
         Raises:
-            ValueError: members are said to be in pairs, and are not two pairs at least.
+            ValueError: there are fewer than two members, or three in pairs.
         """
-        variance, off = (area_mean(x, weights) for x in _variances(ensemble, mirrored))
-        independent = (ensemble[::2], ensemble[1::2]) if mirrored else (ensemble,)
+        variance, off = (area_mean(x, weights) for x in variances(ensemble, mirrored))
         return cls(
             square=area_mean((ensemble.mean(0) - truth) ** 2, weights),
             variance=variance,
             expected=variance + off,
             crps=area_mean(crps_ensemble(ensemble, truth, mirrored=mirrored), weights),
-            ranks=np.mean([_ranks(members, truth, weights) for members in independent], axis=0),
+            ranks=np.mean(
+                [_ranks(members, truth, weights) for members in samples(ensemble, mirrored)], axis=0
+            ),
         )
-
-
-def _variances(ensemble: Array, mirrored: bool) -> tuple[Array, Array]:
-    """Of members, and of their mean, both unbiased; halves of the difference of a pair have no mean."""
-    if not mirrored:
-        variance = ensemble.var(0, ddof=1)
-        return variance, variance / len(ensemble)
-    middle, half = (ensemble[::2] + ensemble[1::2]) / 2, (ensemble[::2] - ensemble[1::2]) / 2
-    common = middle.var(0, ddof=1)
-    return common + (half**2).mean(0), common / len(middle)
 
 
 def _ranks(members: Array, truth: Array, weights: Array) -> Array:

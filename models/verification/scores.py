@@ -9,13 +9,15 @@ so no noise has to be drawn.
 CRPS(F, y) = E|X - y| - 1/2 E|X - X'|, with X, X' independent draws from F. *Fair* (Ferro 2014; the
 probability weighted moment form of WeatherBench 2): the second term is the mean over the M (M - 1) pairs of
 *different* members, so that its expectation is the CRPS of the distribution the members were drawn from,
-whatever M is; ensembles of different size can be compared. Of members in mirrored pairs (2j and 2j + 1 have
-noise of opposite sign) only members of different pairs are independent, and those pairs count.
+whatever M is; ensembles of different size can be compared. Of members in mirrored pairs (`pairs.py`) those
+are meant that are independent.
 """
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import norm
+
+from models.verification.pairs import FEWEST, independent
 
 Array = NDArray[np.float64]
 
@@ -35,20 +37,17 @@ def crps_ensemble(
         (...), not averaged.
 
     Raises:
-        ValueError: shapes differ, or a fair score is asked of fewer than two members, or of an odd number, or
-            fewer than four, of mirrored ones.
+        ValueError: shapes differ, or a fair score is asked of fewer than two members, or of fewer than three
+            mirrored ones.
     """
-    x, y = _ensemble(members, observation, fair)
+    x, y = _ensemble(members, observation, fair, mirrored)
     m = x.shape[0]
-    if mirrored and (m % 2 or m < 4 or not fair):
-        raise ValueError(f"{m} members are not two or more mirrored pairs, which have a fair score only")
     rank = np.arange(1, m + 1, dtype=np.float64).reshape(-1, *[1] * y.ndim)
     # sum over i < j of |x_j - x_i|, from the order statistics
     pairs = ((2 * rank - m - 1) * np.sort(x, axis=0)).sum(axis=0)
     if mirrored:
-        pairs -= np.abs(x[::2] - x[1::2]).sum(axis=0)
-        return np.abs(x - y).mean(axis=0) - pairs / (m * (m - 2))
-    return np.abs(x - y).mean(axis=0) - pairs / (m * (m - 1) if fair else m * m)
+        pairs -= np.abs(x[: m // 2 * 2 : 2] - x[1::2]).sum(axis=0)
+    return np.abs(x - y).mean(axis=0) - pairs / (independent(m, mirrored) if fair else m * m)
 
 
 def crps_gaussian(mean: ArrayLike, std: ArrayLike, observation: ArrayLike) -> Array:
@@ -61,7 +60,14 @@ def crps_gaussian(mean: ArrayLike, std: ArrayLike, observation: ArrayLike) -> Ar
     return _mean_absolute(y - mu, _valid_std(s)) - s / np.sqrt(np.pi)
 
 
-def crps_mixture(members: ArrayLike, std: ArrayLike, observation: ArrayLike, *, fair: bool = True) -> Array:
+def crps_mixture(
+    members: ArrayLike,
+    std: ArrayLike,
+    observation: ArrayLike,
+    *,
+    fair: bool = True,
+    mirrored: bool = False,
+) -> Array:
     """CRPS of 'ensemble + observation error': the equal mixture of N(members, std^2), in O(M^2).
 
     With A(d, s) = E|N(d, s^2)| (Grimit et al. 2006, equation 6, and its fair form):
@@ -76,22 +82,24 @@ def crps_mixture(members: ArrayLike, std: ArrayLike, observation: ArrayLike, *, 
         std: observation error, broadcast against the observation.
         observation: (...).
         fair: leave out the pairs of a member with itself.
+        mirrored: members are in pairs of opposite sign, and the score is fair.
 
     Returns:
         (...), not averaged.
 
     Raises:
-        ValueError: shapes differ, a negative std, or a fair score of fewer than two members.
+        ValueError: a negative std, and as `crps_ensemble`.
     """
-    x, y = _ensemble(members, observation, fair)
+    x, y = _ensemble(members, observation, fair, mirrored)
     s = np.broadcast_to(_valid_std(np.asarray(std, dtype=np.float64)), y.shape)
     m = x.shape[0]
     pairs = np.zeros(y.shape)
     for i in range(m - 1):
-        pairs += 2 * _mean_absolute(x[i + 1 :] - x[i], s * np.sqrt(2)).sum(axis=0)
+        later = x[i + 2 :] if mirrored and i % 2 == 0 else x[i + 1 :]
+        pairs += 2 * _mean_absolute(later - x[i], s * np.sqrt(2)).sum(axis=0)
     if not fair:
         pairs += m * 2 * s / np.sqrt(np.pi)
-    return _mean_absolute(y - x, s).mean(axis=0) - pairs / (2 * (m * (m - 1) if fair else m * m))
+    return _mean_absolute(y - x, s).mean(axis=0) - pairs / (2 * (independent(m, mirrored) if fair else m * m))
 
 
 def rmse(prediction: ArrayLike, observation: ArrayLike) -> float:
@@ -147,10 +155,12 @@ def _difference(prediction: ArrayLike, observation: ArrayLike) -> Array:
     return np.asarray(prediction, dtype=np.float64) - np.asarray(observation, dtype=np.float64)
 
 
-def _ensemble(members: ArrayLike, observation: ArrayLike, fair: bool) -> tuple[Array, Array]:
+def _ensemble(members: ArrayLike, observation: ArrayLike, fair: bool, mirrored: bool) -> tuple[Array, Array]:
     x, y = np.asarray(members, dtype=np.float64), np.asarray(observation, dtype=np.float64)
     if x.ndim == 0 or x.shape[1:] != y.shape:
         raise ValueError(f"members {x.shape} must be (M, *{y.shape}): one value per member and observation")
     if x.shape[0] < (2 if fair else 1):
         raise ValueError("a fair score needs at least two members; ask for fair=False")
+    if mirrored and (x.shape[0] < FEWEST or not fair):
+        raise ValueError(f"mirrored members ({x.shape[0]}) have a fair score only, of {FEWEST} or more")
     return x, y

@@ -43,17 +43,21 @@ def test_windows_in_a_row_are_filtered_and_smoothed_and_go_on_to_a_forecast(monk
     monkeypatch.setattr(earth_after, "LEADS", 1)
     monkeypatch.setattr(networks, "STATIONS", 200)
     monkeypatch.setattr(earth_board, "Preset", lambda **_: Preset(4, 2.0, 0.1, stochastic=True, iterations=0))
-    arguments = "--networks surface --modes smoother,forecast --days 2 --spin-up 0 --members 4 --following 8"
+    arguments = "--networks surface --modes smoother,forecast --days 3 --spin-up 0 --members 4 --following 8"
     result = runner.invoke(app, ["score", "earth", *arguments.split(), "--json"])
     assert result.exit_code == 0, result.output
     detail = json.loads(result.stdout)["detail"]
     (back,), (ahead,), (cycled,) = (detail[mode] for mode in ("smoother", "forecast", "cycled"))
     assert set(back) == {"network", "serein", "filter"} and set(cycled) == {"network", "serein"}
-    assert back["serein"]["cases"] == back["filter"]["cases"] == 1  # the end of the first day
-    assert cycled["serein"]["cases"] == 2
+    assert back["serein"]["cases"] == back["filter"]["cases"] == 2  # the ends of two days
+    assert cycled["serein"]["cases"] == 3
     rmse = {name: part["channels"]["u510"]["rmse"] for name, part in back.items() if name != "network"}
     assert rmse["serein"] != rmse["filter"] and rmse["serein"] < 1.5 * rmse["filter"]
-    assert ahead["lead_days"] == 1 and set(ahead) > {"serein", "persistence", "climatology"}
+    assert (ahead["lead_days"], ahead["cases"]) == (1, 2) and set(ahead) > {
+        "serein",
+        "persistence",
+        "climatology",
+    }
     assert ahead["serein"]["z500"]["crps"] < ahead["climatology"]["z500"]["crps"]
 
 

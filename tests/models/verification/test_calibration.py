@@ -94,3 +94,34 @@ def test_reliability_gives_the_frequency_of_the_event_per_stated_probability() -
 def test_members_that_are_not_finite_are_refused() -> None:
     with pytest.raises(ValueError, match="finite"):
         cal.rank_probabilities(np.array([[np.nan], [1.0]]), np.zeros(1))
+
+
+def _mirrored(n: int, size: int, common: float, error: float):
+    """Pairs of variance 1, `common` of which has no sign."""
+    g = np.random.default_rng(5)
+    even, odd = (w**0.5 * g.normal(size=((size + 1) // 2, n)) for w in (common, 1 - common))
+    members = np.stack([even + odd, even - odd], axis=1).reshape(-1, n)[:size]
+    return members, g.normal(size=n) + error * g.normal(size=n)
+
+
+@pytest.mark.parametrize(("size", "common"), [(3, 0.0), (6, 0.0), (6, 0.4), (7, 0.2)])
+@pytest.mark.parametrize("error", [0.0, 0.7])
+def test_mirrored_members_are_as_honest_as_draws(size: int, common: float, error: float) -> None:
+    members, y = _mirrored(40_000, size, common, error)
+    assert cal.spread_skill(members, y, error, mirrored=True) == pytest.approx(1, abs=0.015)
+    ranks = cal.rank_probabilities(members, y, error, mirrored=True)
+    assert ranks.shape == (40_000, (size + 1) // 2 + 1)
+    np.testing.assert_allclose(ranks.sum(axis=1), 1)
+    for level in (0.5, 0.9):
+        assert cal.coverage(ranks, level) == pytest.approx(level, abs=0.01)
+
+
+def test_mirrored_members_taken_for_independent_would_seem_too_wide() -> None:
+    members, y = _mirrored(40_000, 4, 0.0, 0.0)
+    assert cal.spread_skill(members, y) > 1.2
+    assert cal.coverage(cal.rank_probabilities(members, y), 0.5) > 0.53
+
+
+def test_one_mirrored_pair_has_no_spread() -> None:
+    with pytest.raises(ValueError, match=r"mirrored members \(2\) are too few"):
+        cal.spread_skill(np.zeros((2, 4)), np.zeros(4), mirrored=True)

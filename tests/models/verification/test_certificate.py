@@ -164,6 +164,22 @@ def test_the_certificate_is_json() -> None:
     assert json.loads(json.dumps(result, allow_nan=False)) == result
 
 
+def test_members_in_mirrored_pairs_are_certified_as_the_draws_that_they_are() -> None:
+    table, _, baselines = _case(2000)
+    g = np.random.default_rng(11)
+    unit = np.where(table["variable"] == "msl", 100.0, G0)
+    half = unit * g.normal(size=(4, 4000))
+    middle = table["value"].to_numpy() - unit * (g.normal(size=4000) + 0.5 * g.normal(size=4000))
+    pairs = np.stack([middle + half, middle - half], axis=1).reshape(8, -1)
+    told = _certify(table, pairs, baselines, mirrored=True)
+    own = told["overall"]["scores"]["ensemble"]
+    assert told["mirrored"] and own["spread_skill"] == pytest.approx(1, abs=0.03)
+    assert (own["coverage50"], own["coverage90"]) == pytest.approx((0.5, 0.9), abs=0.02)
+    assert len(told["channels"]["msl"]["rank_histogram"]["counts"]) == 4 + 1
+    taken = _certify(table, pairs, baselines)["overall"]["scores"]["ensemble"]
+    assert taken["crps"] < 0.96 * own["crps"] and taken["spread_skill"] > 1.04
+
+
 def test_errors_that_are_not_set_or_members_that_do_not_match_are_refused() -> None:
     table, members, baselines = _case(5)
     with pytest.raises(ValueError, match="positive error"):

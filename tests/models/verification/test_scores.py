@@ -96,7 +96,25 @@ def test_area_means_weight_by_the_area_of_the_cells() -> None:
     assert scores.area_rmse(field + 2.0, field, grid.area_weights) == pytest.approx(2.0)
 
 
-@pytest.mark.parametrize("members", [2, 3, 5])
-def test_fewer_than_two_mirrored_pairs_have_no_fair_score(members: int):
-    with pytest.raises(ValueError, match=f"{members} members are not two or more mirrored pairs"):
-        scores.crps_ensemble(np.zeros((members, 4)), np.zeros(4), mirrored=True)
+@pytest.mark.parametrize("members", [3, 4, 7])
+@pytest.mark.parametrize("error", [0.0, 0.8])
+def test_of_mirrored_members_independent_ones_are_compared(members: int, error: float) -> None:
+    """Pairs that only differ in sign: taken for independent they would look better than N(0, 1) is."""
+    g = np.random.default_rng(8)
+    n = 60_000
+    half = g.normal(size=((members + 1) // 2, n))
+    x = np.stack([half, -half], axis=1).reshape(-1, n)[:members]
+    y = g.normal(size=n) + error * g.normal(size=n)
+    told = scores.crps_mixture(x, error, y, mirrored=True)
+    expected = scores.crps_gaussian(0, np.hypot(1, error), y).mean()
+    assert abs(told.mean() - expected) < 4 * told.std() / np.sqrt(n)
+    assert scores.crps_mixture(x, error, y).mean() < expected - 8 * told.std() / np.sqrt(n)
+    exact = scores.crps_ensemble(x, y, mirrored=True)
+    np.testing.assert_allclose(scores.crps_mixture(x, 0.0, y, mirrored=True), exact, rtol=1e-9, atol=1e-12)
+
+
+def test_one_mirrored_pair_has_no_fair_score() -> None:
+    with pytest.raises(ValueError, match=r"mirrored members \(2\) have a fair score only, of 3 or more"):
+        scores.crps_ensemble(np.zeros((2, 4)), np.zeros(4), mirrored=True)
+    with pytest.raises(ValueError, match="have a fair score only"):
+        scores.crps_mixture(np.zeros((4, 4)), 1.0, np.zeros(4), fair=False, mirrored=True)

@@ -1,0 +1,48 @@
+"""Members in mirrored pairs, and what of them is independent.
+
+Members 2j and 2j + 1 have noise of opposite sign (`models.posterior.noise`); the last of an odd number is
+alone. Each is a draw like any other, and only those of different pairs are independent of each other. With V
+the variance of a member and c the covariance within a pair, over the pairs (i, k) of members that are
+independent and over the P mirrored ones,
+
+    V = mean of (x_i - x_k)^2 / 2,    c = V - mean of (x_2j - x_2j+1)^2 / 2,
+
+both unbiased, and the mean of all M members has the variance V / M + 2 P c / M^2: that of M draws, and what
+mates have in common; as far as the sampler is linear, c is -V and the mean of a pair is exact.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+FEWEST = 3  # members of which two at least are independent
+
+
+def independent(count: int, mirrored: bool) -> int:
+    """Ordered pairs of members that are independent of each other."""
+    return count * (count - 1) - (2 * (count // 2) if mirrored else 0)
+
+
+def samples(members: Array, mirrored: bool) -> tuple[Array, ...]:
+    """Members (M, ...) as samples of independent ones: one of each pair, and the other."""
+    if not mirrored:
+        return (members,)
+    return members[::2], np.concatenate([members[1::2], members[len(members) // 2 * 2 :]])
+
+
+def variances(members: Array, mirrored: bool) -> tuple[Array, Array]:
+    """Of members (M, ...), and of their mean as an estimate; each (...).
+
+    Raises:
+        ValueError: there are too few to say.
+    """
+    m, p = len(members), len(members) // 2 if mirrored else 0
+    if m < (FEWEST if mirrored else 2):
+        raise ValueError(f"{'mirrored members' if mirrored else 'members'} ({m}) are too few for a spread")
+    mates = ((members[: 2 * p : 2] - members[1 : 2 * p : 2]) ** 2).sum(0)
+    all_pairs = m**2 * members.var(0)  # the sum over i < k of (x_i - x_k)^2
+    variance = (all_pairs - mates) / independent(m, mirrored)
+    if not p:
+        return variance, variance / m
+    common = variance - mates / (2 * p)
+    return variance, variance / m + 2 * p * common / m**2
