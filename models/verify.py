@@ -16,7 +16,7 @@ from models.posterior.robust import VarQC, believed
 from models.verification.baselines import Baseline, nearest_station
 from models.verification.certificate import certificate
 from models.verification.consistency import consistency
-from models.verification.pairs import FEWEST
+from models.verification.pairs import FEWEST, spread
 
 
 def verify(
@@ -34,10 +34,12 @@ def verify(
     linear, assimilated = analysis.linear(superobs), _at(analysis, superobs, members)
     receipts = _receipts(analysis, rows, comparable, predicted)
     kept = (usable(comparable) & (comparable["use"] == "withheld")).to_numpy()
+    state = analysis.prior.card.state
+    physical = {"consistency": consistency(members, state.names, state.grid)}
     if len(members) < FEWEST:
         counts = {"members": len(members), "withheld": int(kept.sum()), "assimilated": len(superobs)}
         note = "One member, or one mirrored pair, cannot be verified: ask for four members or more."
-        return {**counts, "withheld_stations": 0, "channels": {}, "notes": [note]}, receipts
+        return {**counts, "withheld_stations": 0, "channels": {}, "notes": [note], **physical}, receipts
     withheld = comparable[kept]
     result = certificate(
         withheld,
@@ -48,9 +50,7 @@ def verify(
         assimilated,
         mirrored=True,
     )
-    state = analysis.prior.card.state
-    result["consistency"] = consistency(members, state.names, state.grid)
-    return result, receipts
+    return {**result, **physical}, receipts
 
 
 def _at(analysis: Analysis, frame: pd.DataFrame, members: NDArray[np.float32]) -> Array:
@@ -92,7 +92,7 @@ def _receipts(
     analysis: Analysis, rows: pd.DataFrame, comparable: pd.DataFrame, predicted: Array
 ) -> pd.DataFrame:
     """`rows` with channel, fate, probability of a gross error, O-B (B: the climatological mean), O-A (A: the
-    ensemble mean), spread and rank.
+    ensemble mean), spread and rank (among all members, which are not independent).
     """
     value = comparable["value"].to_numpy()
     background = analysis.operator(comparable)(analysis.prior.decode(analysis.mean)).double().numpy()
@@ -100,7 +100,7 @@ def _receipts(
         {
             "o_minus_b": value - background,
             "o_minus_a": value - predicted.mean(axis=0),
-            "spread": predicted.std(axis=0, ddof=1) if len(predicted) > 1 else np.nan,
+            "spread": spread(predicted) if len(predicted) > 1 else np.nan,
             "rank": (predicted < value).sum(axis=0).astype(float),
         },
         index=comparable.index,

@@ -83,7 +83,13 @@ class Inputs(_Strict):
     prior: str = Field(max_length=100, examples=["europe"])
     window: Window
     observations: Observations = Observations()
-    members: int = Field(default=32, ge=1, le=1024, strict=True)
+    members: int = Field(
+        default=32,
+        ge=1,
+        le=1024,
+        strict=True,
+        description="in mirrored pairs; fewer than three are not verified",
+    )
     preset: Literal["fast", "balanced", "careful"] = "balanced"
     likelihood: Literal["gaussian", "huber", "varqc"] = Field(
         default="gaussian", description="huber and varqc believe reports less that do not fit the others"

@@ -31,7 +31,7 @@ def command(
     home: Annotated[Path, typer.Option(envvar="SEREIN_HOME", help="Folder of everything it keeps.")] = Path(
         "serein-demo"
     ),
-    members: Annotated[int, typer.Option(min=2, help="Members of the ensemble.")] = 16,
+    members: Annotated[int, typer.Option(min=4, help="Members of the ensemble.")] = 16,
     preset: Annotated[str, typer.Option(help="fast, balanced or careful.")] = "fast",
     prior: Annotated[str, typer.Option(help="Prior to start from, such as europe.")] = "earth-t21",
     keep: Annotated[

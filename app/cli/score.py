@@ -31,7 +31,9 @@ def europe(
     networks: Annotated[
         str | None, typer.Option(help="Numbers of SYNOPs that are kept: 500,50,20,10 if not given.")
     ] = None,
-    members: Annotated[int | None, typer.Option(help="Members of each ensemble: 32 if not given.")] = None,
+    members: Annotated[
+        int | None, typer.Option(min=4, help="Members of each ensemble: 32 if not given.")
+    ] = None,
     preset: Annotated[str | None, typer.Option(help="fast, balanced (if not given) or careful.")] = None,
     seeds: Annotated[str, typer.Option(help="Seeds to repeat each analysis with.")] = "0",
     twin_dates: Annotated[

@@ -26,9 +26,11 @@ def show_certificate(certificate: dict[str, Any], console: "Console") -> None:
 
 def summary(certificate: dict[str, Any]) -> str:
     """What was compared with what; an ensemble that could not be verified has fewer numbers."""
-    text = f"{certificate['members']} members against {certificate.get('withheld', 0)} withheld observations"
-    if "withheld_stations" in certificate:
-        text += f" of {certificate['withheld_stations']} stations"
+    text = f"{certificate['members']} members"
+    if stations := certificate.get("withheld_stations"):
+        text += f" against {certificate['withheld']} withheld observations of {stations} stations"
+    else:
+        text += ", of whose errors nothing can be said"
     if "assimilated" in certificate:
         used = "were used, counting reports that share a grid cell and an hour as one"
         text += f"; {certificate['assimilated']} {used}"

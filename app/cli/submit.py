@@ -41,7 +41,7 @@ def command(
         str | None, typer.Option(help="First state, e.g. 2019-02-17T12. Default: as observed.")
     ] = None,
     end: Annotated[str | None, typer.Option(help="Last state. Default: as observed.")] = None,
-    members: Annotated[int, typer.Option(min=1, help="Members of the ensemble.")] = 32,
+    members: Annotated[int, typer.Option(min=1, help="Members; fewer than three cannot be verified.")] = 32,
     preset: Annotated[str, typer.Option(help="fast, balanced or careful.")] = "balanced",
     likelihood: Annotated[
         str, typer.Option(help="gaussian; or huber or varqc, which believe reports less that do not fit.")

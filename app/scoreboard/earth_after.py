@@ -102,7 +102,7 @@ class Forecasts:
         board, windows = self.board, self.board.windows
         a_day, start = board.length - 1, windows.states(end)
         whole = board.truth.times[first : first + LEADS * a_day + 1]
-        ahead = windows.with_seed(windows.seed + AHEAD).forecast(whole, end, SHARE)
+        ahead = windows.with_seed(windows.seed + AHEAD + first).forecast(whole, end, SHARE)
         peer, nothing = peer and peer.copy(), [None] * board.length
         for day in range(1, LEADS + 1):
             board.say(f"forecast, day {day} of {LEADS}")

@@ -72,7 +72,7 @@ class Follower:
                 z = self.moved(z, own)
             if k < len(times) - 1:
                 with torch.no_grad():
-                    z = forecaster(z, z.new_full((len(z),), when)) + errors[:, k]
+                    z = forecaster.step(z, when) + errors[:, k]
         return first + (self._encoded(now) - self._encoded(were)), z
 
     def moved(self, z: Tensor, reported: Reported) -> Tensor:

@@ -19,6 +19,7 @@ from models.prior.columns import CONDITION, ColumnBlock, gathered, spread
 from models.prior.modes import joined, parts
 
 DAYS = 365.25
+TOGETHER = 16  # states of many that go through at once: more only fill the cache
 CHANGE = 0.3  # of latents between states; what comes out is in units of it
 
 
@@ -81,6 +82,12 @@ class Forecaster(nn.Module):
             places = block(places, condition)
         return z + CHANGE * self.outputs(gathered(self.norm(places), self.fine)).movedim(-1, 1)
 
+    def step(self, z: Tensor, year_fraction: float) -> Tensor:
+        """One step of however many states (N, K, h, w) of the same time."""
+        return torch.cat(
+            [self(part, part.new_full((len(part),), year_fraction)) for part in z.split(TOGETHER)]
+        )
+
     def course(self, z: Tensor, year_fraction: float, noise: Tensor, directions: Tensor) -> Tensor:
         """States (N, K, h, w) and those that follow, (N, 1 + steps, K, h, w), each off as f has been.
 
@@ -91,7 +98,7 @@ class Forecaster(nn.Module):
         """
         states, when = [z], year_fraction
         for off in self.errors(noise, directions).unbind(1):
-            states.append(self(states[-1], z.new_full((len(z),), when)) + off)
+            states.append(self.step(states[-1], when) + off)
             when = (when + self.hours / 24 / DAYS) % 1
         return torch.stack(states, dim=1)
 

@@ -9,7 +9,7 @@ Phi((y - x_m) / s), independently of the others, so R follows a Poisson-binomial
 computed exactly. Averages over it are what perturbing the members would give over endless repetitions.
 
 Members in mirrored pairs (`pairs.py`) are no such draws taken together; one of each pair are, and so are the
-others: ranks are those among M / 2, on average over the two.
+others: ranks are those among half as many, on average over the two.
 """
 
 import numpy as np
@@ -30,7 +30,8 @@ def rank_probabilities(
         members: (M, n).
         observation: (n,).
         std: observation error, (n,) or scalar. Where 0, the rank is what it is, ties shared equally.
-        mirrored: members are in pairs of opposite sign; M is the number of pairs then, in what follows.
+        mirrored: members are in pairs of opposite sign; M is the number of pairs, and a lone last member,
+            in what follows.
 
     Returns:
         (n, M + 1); column r: r members lie below the observation. Rows sum to 1.

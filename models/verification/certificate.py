@@ -30,10 +30,10 @@ DEFINITIONS = {
     "observation error included, exact for the number of members: 0.5 and 0.9 if honest",
     "spread_skill": "expected over actual RMSE of the mean, observation error and what the mean of so many "
     "members is off by itself included: 1 if honest, below 1 if over-confident",
-    "rank_histogram": "ranks of the observations among the members, each with observation noise; p_value "
-    "of flatness takes stations for independent",
-    "mirrored": "members come in pairs with noise of opposite sign: scores take those of different pairs for "
-    "independent, and ranks are among one member of each pair",
+    "rank_histogram": "ranks of the observations among independent members, each with observation noise; "
+    "p_value of flatness takes stations for independent",
+    "mirrored": "whether members come in pairs with noise of opposite sign: if so, scores take those of "
+    "different pairs for independent, and ranks are among one member of each pair",
     "relative_to": "score of the ensemble over that of the baseline at the same rows; 90 % interval from "
     "resampling stations; the mean of squared errors is compared before the root is taken",
     "assimilated.chi2": "mean over members and rows of ((observation - member) / error)^2: 1 if members and "

@@ -41,8 +41,18 @@ def variances(members: Array, mirrored: bool) -> tuple[Array, Array]:
         raise ValueError(f"{'mirrored members' if mirrored else 'members'} ({m}) are too few for a spread")
     mates = ((members[: 2 * p : 2] - members[1 : 2 * p : 2]) ** 2).sum(0)
     all_pairs = m**2 * members.var(0)  # the sum over i < k of (x_i - x_k)^2
-    variance = (all_pairs - mates) / independent(m, mirrored)
+    variance = (all_pairs - mates).clip(0) / independent(m, mirrored)
     if not p:
         return variance, variance / m
     common = variance - mates / (2 * p)
     return variance, variance / m + 2 * p * common / m**2
+
+
+def spread(members: Array) -> Array:
+    """Standard deviation of members in mirrored pairs (M, ...): (...).
+
+    Two have none that is unbiased: as if they were independent, it is too large. That of one is 0.
+    """
+    if len(members) < FEWEST:
+        return members.std(axis=0, ddof=len(members) - 1)
+    return np.sqrt(variances(members, mirrored=True)[0])

@@ -8,13 +8,14 @@ import xarray as xr
 from models.observations.display import display_unit
 from models.state.channels import channel
 from models.state.grid import Grid
+from models.verification.pairs import spread
 from models.verification.scores import area_mean
 
 
 def against(
     ensemble: xr.Dataset, truth: xr.Dataset, channels: Sequence[str]
 ) -> list[tuple[str, str, float, float]]:
-    """Area-weighted RMSE of the ensemble mean, and spread, over all times of the ensemble.
+    """Area-weighted RMSE of the mean of an ensemble of mirrored pairs, and spread, over all its times.
 
     Arguments:
         ensemble: number, time, (level,) latitude, longitude; variables on levels by their own name, SI.
@@ -32,9 +33,9 @@ def against(
         states = members.values.astype(np.float64)
         misfit = states.mean(axis=0) - truth[name].sel(time=ensemble["time"]).values
         unit, size = display_unit(wanted.variable)
-        rmse, spread = (
+        rmse, width = (
             float(np.sqrt(area_mean(square, weight).mean())) / size
-            for square in (misfit**2, states.var(axis=0, ddof=1))
+            for square in (misfit**2, spread(states) ** 2)
         )
-        found.append((name, unit, rmse, spread))
+        found.append((name, unit, rmse, width))
     return found

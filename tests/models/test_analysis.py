@@ -72,6 +72,7 @@ def test_every_row_comes_back_with_what_became_of_it(analysis: Analysis, table: 
     assert np.isfinite(used[["o_minus_b", "o_minus_a", "spread"]]).all(axis=None)
     judged = (receipts["qc"] == 0) & (receipts["use"] == "active")
     assert 0 < judged.sum() < len(used) and receipts["gross_error"].notna().equals(judged)
+    assert certificate["mirrored"] and np.allclose(certificate["consistency"]["not_finite"], 0)
     baselines = set(certificate["channels"]["msl"]["scores"])
     assert baselines == {"ensemble", "climatology", "nearest_station", "optimal_interpolation"}
 
@@ -82,6 +83,16 @@ def test_without_observations_there_is_still_an_ensemble(analysis: Analysis, tab
     certificate, receipts = verify(analysis, rows, superobs, members, seed=0)
     assert members.shape == (2, 2, 3, 6, 8) and len(receipts) == 0
     assert certificate["notes"]
+
+
+def test_one_mirrored_pair_is_not_verified(analysis: Analysis, table: pd.DataFrame) -> None:
+    rows, superobs = prepare(analysis, table, withheld=0.3)
+    members = sample(analysis, superobs, members=[0, 1], seed=0, preset="fast")
+    certificate, receipts = verify(analysis, rows, superobs, members, seed=0)
+    assert (certificate["members"], certificate["assimilated"]) == (2, len(superobs))
+    assert certificate["withheld"] > 0 == certificate["withheld_stations"] and not certificate["channels"]
+    assert "mirrored pair" in certificate["notes"][0] and certificate["consistency"]["not_finite"] == 0
+    assert np.isfinite(receipts.loc[receipts["qc"] == 0, "spread"]).all()
 
 
 def test_errors_asked_for_are_kept_and_the_priors_own_error_is_added(

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from models import osse
 from models.analysis import Analysis
 from models.osse import (
     check,
@@ -18,6 +19,7 @@ from models.osse import (
 )
 from models.prior.card import load_card
 from models.testing.toy import gaussian_prior
+from models.verification.scores import area_mean, crps_ensemble
 from models.weather import open_weather
 
 TIMES = pd.date_range("2019-02-17T12:00Z", periods=2, freq="24h")
@@ -69,6 +71,20 @@ def test_an_ensemble_drawn_where_prior_and_errors_are_right_is_honest_and_as_goo
         assert abs(row["coverage90"] - 0.9) < 0.06
         assert row["rmse"] < row["climatology_rmse"]
         assert row["rmse"] == pytest.approx(row["oi_rmse"], rel=0.1)
+
+
+def test_members_are_scored_as_the_mirrored_pairs_that_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    prior = gaussian_prior()
+    analysis = Analysis(prior, TIMES)
+    states = truth(analysis, 6)
+    table = observe(analysis, example_network(prior.card), states, 6)
+    half = np.random.default_rng(1).normal(size=(2, *states.shape))
+    pairs = states + np.stack([half, -half], axis=1).reshape(4, *states.shape)
+    monkeypatch.setattr(osse, "sample", lambda *_, **__: pairs)
+    trial = compare(analysis, table, states, members=4, preset="fast", seed=0)
+    exact = crps_ensemble(pairs, states, mirrored=True)
+    np.testing.assert_allclose(trial.crps, area_mean(exact, prior.card.state.grid.area_weights), rtol=1e-6)
+    np.testing.assert_allclose(trial.expected, trial.variance)  # the mean of such pairs is exact
 
 
 def test_overconfidence_is_noticed() -> None:

@@ -3,6 +3,7 @@
 import json
 import time
 
+import numpy as np
 import pytest
 import torch
 from typer.testing import CliRunner
@@ -96,6 +97,45 @@ def test_windows_in_a_row_go_on_from_each_other_and_draw_each_posterior_once(mon
     ranks = {name: len(row[name]["channels"]["sp"]["ranks"]) for name in ("serein", "posterior")}
     assert ranks == {"serein": 3 + 1, "posterior": 4 // 2 + 1}
     assert all(row[name]["cpu_seconds"] >= 0.3 for name in ("serein", "posterior"))
+
+
+class Clairvoyant:
+    """A peer that knows the truth from where it is on, and says how far its copies have come."""
+
+    def __init__(self, board, position):
+        self.board, self.position = board, position
+
+    def copy(self):
+        return Clairvoyant(self.board, self.position)
+
+    def go(self, reported):
+        self.position += len(reported) - 1
+        return np.stack([self.board.truth.states(self.position)[0]] * 3)
+
+
+def test_forecasts_are_compared_with_the_truth_of_their_day_and_leave_the_peer_where_it_was(monkeypatch):
+    monkeypatch.setattr(earth_after, "LEADS", 2)
+    board = earth_board.Board.of(earth_board.Options(days=3, spin_up=0), print)
+    first, prior = 8, board.windows.prior
+
+    def forecast(self, times, start, share):
+        there = [board.truth.states(list(board.truth.times).index(time))[0] for time in times]
+        with torch.no_grad():
+            z = prior.encode(torch.from_numpy(np.stack(there)).float())
+        return z + torch.tensor([-0.01, 0.0, 0.01]).reshape(3, 1, 1, 1, 1)
+
+    monkeypatch.setattr(Windows, "forecast", forecast)
+    start, peer = forecast(None, board.truth.times[[first]], None, None)[:, 0], Clairvoyant(board, first)
+    ahead = earth_after.Forecasts(board)
+    ahead.add(start, first, peer)
+    assert peer.position == first
+    one, two = ahead.rows()
+    assert [row["lead_days"] for row in (one, two)] == [1, 2] and one["cases"] == 1
+    for row in (one, two):
+        rmse = {name: row[name]["z500"]["rmse"] for name in set(row) - {"lead_days", "cases"}}
+        assert rmse["jcm from letkf"] < 1e-9 < 5 * rmse["serein"] < rmse["persistence"]
+        assert rmse["persistence"] < 2 * rmse["climatology"]
+    assert one["persistence"]["z500"]["rmse"] < two["persistence"]["z500"]["rmse"]
 
 
 @pytest.mark.parametrize(

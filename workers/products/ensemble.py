@@ -25,6 +25,7 @@ from zarr.codecs import BloscCodec
 
 from models.state.channels import Channel
 from models.state.spec import StateSpec
+from models.verification.pairs import spread
 from workers.store.objects import get_bytes, put_bytes
 
 EPOCH = np.datetime64("1970-01-01T00", "h")
@@ -196,12 +197,12 @@ def read_members(store: ObjectStore, path: str, state: StateSpec) -> NDArray[np.
 def mean_and_spread(
     store: ObjectStore, path: str, state: StateSpec
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Ensemble mean and standard deviation (unbiased; 0 for one member), each (time, channel, lat, lon)."""
+    """Ensemble mean, and spread of members in mirrored pairs, each (time, channel, lat, lon)."""
     means, spreads = [], []
     for name in state.names:
         fields = read_channel(store, path, state, name).astype(np.float64)
         means.append(fields.mean(axis=0))
-        spreads.append(fields.std(axis=0, ddof=min(1, len(fields) - 1)))
+        spreads.append(spread(fields))
     return np.stack(means, axis=1).astype(np.float32), np.stack(spreads, axis=1).astype(np.float32)
 
 

@@ -14,15 +14,28 @@ from app.cli.show import show_certificate
     ("certificate", "words"),
     [
         (
-            {"members": 1, "withheld": 4, "channels": {}, "notes": ["an ensemble of one"]},
-            "1 members against 4",
+            {"members": 2, "withheld": 4, "withheld_stations": 0, "assimilated": 9, "notes": ["one pair"]},
+            "2 members, of whose errors nothing can be said; 9 were used",
         ),
-        ({"members": 8, "withheld": 0, "channels": {}, "notes": ["no observation"]}, "against 0 withheld"),
+        (
+            {
+                "members": 8,
+                "withheld": 0,
+                "withheld_stations": 0,
+                "assimilated": 9,
+                "notes": ["none withheld"],
+            },
+            "8 members, of whose errors nothing can be said; 9 were used",
+        ),
+        (
+            {"members": 8, "withheld": 4, "withheld_stations": 3, "assimilated": 9, "notes": ["few"]},
+            "8 members against 4 withheld observations of 3 stations; 9 were used",
+        ),
     ],
 )
 def test_a_certificate_without_scores_is_shown_with_its_note(certificate: dict, words: str):
     console = Console(record=True, width=200)
-    show_certificate(certificate, console)
+    show_certificate({"channels": {}, **certificate}, console)
     said = console.export_text()
     assert words in said and certificate["notes"][0] in said
 

@@ -44,6 +44,11 @@ def test_a_course_is_one_step_after_another(forecaster: Forecaster):
     torch.testing.assert_close(course[:, 2], forecaster(after, when(0.2 + 0.25 / 365.25)))
 
 
+def test_many_states_go_on_as_each_of_them_would(forecaster: Forecaster):
+    z = states(37)
+    torch.testing.assert_close(forecaster.step(z, 0.2), forecaster(z, when(0.2, 37)))
+
+
 def test_a_year_begins_anew(forecaster: Forecaster):
     z, last = states(), 1 - 0.1 / 365.25
     expected = forecaster(forecaster(z, when(last)), when(0.15 / 365.25))

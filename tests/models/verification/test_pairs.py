@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from models.verification.pairs import independent, samples, variances
+from models.verification.pairs import independent, samples, spread, variances
 
 
 @pytest.mark.parametrize(
@@ -48,3 +48,14 @@ def test_variances_are_right_on_average(members: int, common: float) -> None:
 def test_too_few_members_have_no_spread(members: int, mirrored: bool) -> None:
     with pytest.raises(ValueError, match=f"\\({members}\\) are too few for a spread"):
         variances(np.zeros((members, 2)), mirrored)
+
+
+def test_the_spread_is_that_of_independent_members_where_there_are_any() -> None:
+    assert spread(np.array([[3.0], [-3.0], [1.0], [-1.0]])) == pytest.approx(np.sqrt(5))
+    assert spread(np.array([[3.0], [-3.0]])) == pytest.approx(np.sqrt(18))
+    assert spread(np.array([[3.0]])) == 0
+
+
+def test_members_that_are_alike_have_no_spread_rather_than_none_that_is_a_number() -> None:
+    alike = np.repeat(np.random.default_rng(0).normal(1e5, 1e3, size=(1, 1000)), 7, axis=0)
+    assert (spread(alike) < 1e-3).all()
