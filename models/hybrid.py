@@ -25,7 +25,7 @@ from torch import Tensor
 
 from models.ensemble.follower import Follower
 from models.ensemble.letkf import Tuning
-from models.simulation.truth import Reported
+from models.observations.reports import Reported
 from models.windows import Windows
 
 FIRST = 0.5  # weight of the posterior at the end of a window that nothing is known before

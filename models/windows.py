@@ -11,6 +11,7 @@ from torch import Tensor
 
 from models.analysis import Analysis
 from models.observations.operator import ObservationOperator
+from models.observations.reports import Reported
 from models.posterior.given import GivenState, given
 from models.posterior.linearise import by_action
 from models.posterior.noise import FORECAST, CounterNoise
@@ -19,7 +20,6 @@ from models.posterior.sampler import Preset
 from models.posterior.sampler import sample as draw
 from models.posterior.tangent import Tangent
 from models.prior.prior import Prior
-from models.simulation.truth import Reported
 from models.state.time import year_fraction
 
 Array = NDArray[np.float64]
@@ -118,7 +118,7 @@ def _of_window(
     reported: Sequence[Reported | None], prior: Prior
 ) -> tuple[ObservationOperator, Tensor, Tensor]:
     """H, values and errors of all reports; what the code loses is added to the errors."""
-    state = prior.card.state
+    state, lost = prior.card.state, prior.card.representativeness
     shape = (len(reported), len(state.channels), *state.grid.shape)
     there = [(k, r) for k, r in enumerate(reported) if r is not None]
     operators = [r.reports.operator.placed(k, len(reported)) for k, r in there]
@@ -127,5 +127,5 @@ def _of_window(
         [ObservationOperator(shape, none.long(), none.double()), *operators]
     )
     value = np.concatenate([np.zeros(0), *(r.value for _, r in there)])
-    error = np.concatenate([np.zeros(0), *(r.error(prior.card) for _, r in there)])
+    error = np.concatenate([np.zeros(0), *(r.error(state, lost) for _, r in there)])
     return operator, torch.from_numpy(value), torch.from_numpy(error)

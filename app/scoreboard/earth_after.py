@@ -17,7 +17,7 @@ from torch import Tensor
 from app.scoreboard.earth_board import LEADS, Board
 from models.ensemble.follower import SHARE
 from models.hybrid import Hybrid
-from models.simulation.truth import Reported
+from models.observations.reports import Reported
 from models.verification.field_scores import FieldScores, summary
 
 if TYPE_CHECKING:

@@ -11,10 +11,11 @@ from torch import Tensor
 
 from models.ensemble.letkf import Tuning
 from models.hybrid import Hybrid
+from models.observations.reports import Reported
 from models.posterior.sampler import Preset
 from models.prior.card import load_card
 from models.prior.prior import load_prior
-from models.simulation.truth import Reported, Truth
+from models.simulation.truth import Truth
 from models.state.spec import StateSpec
 from models.windows import Windows
 

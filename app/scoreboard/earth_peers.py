@@ -8,9 +8,10 @@ from typing import Self
 import numpy as np
 
 from models.ensemble.letkf import Tuning
+from models.observations.reports import Reported
 from models.simulation.earth import Earth
 from models.simulation.filter import Filter, climatological
-from models.simulation.truth import Reported, Truth
+from models.simulation.truth import Truth
 
 
 @cache

@@ -20,9 +20,9 @@ import torch
 from torch import Tensor
 
 from models.ensemble.letkf import Tuning, analyse
+from models.observations.reports import Reported
 from models.posterior.noise import FORECAST, CounterNoise
 from models.prior.prior import Prior
-from models.simulation.truth import Reported
 from models.state.time import year_fraction
 
 TOGETHER = 8  # members that are decoded at once
@@ -88,7 +88,7 @@ class Follower:
             for x in (
                 reported.reports.observe(before.numpy()),
                 reported.value,
-                reported.error(card),
+                reported.error(card.state, card.representativeness),
                 reported.reports.distances_from(card.state.grid),
             )
         )

@@ -13,8 +13,8 @@ import torch
 from numpy.typing import NDArray
 
 from models.ensemble.letkf import Tuning, analyse
+from models.observations.reports import Reports
 from models.simulation.earth import Earth
-from models.simulation.networks import Reports
 
 Array = NDArray[np.float64]
 

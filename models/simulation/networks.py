@@ -10,21 +10,16 @@ Airports are where people are: dense over Europe, sparse over the southern ocean
 instruments; noise of that size is added to what is observed.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cache
-from typing import Self
 
 import airportsdata
 import numpy as np
 import pandas as pd
-import torch
 from numpy.typing import NDArray
 
-from models.observations.operator import ObservationOperator
+from models.observations.reports import Reports
 from models.observations.withholding import station_hash
 from models.state.distances import EARTH_RADIUS, distances
-from models.state.grid import Grid
 from models.state.spec import StateSpec
 
 Array = NDArray[np.float64]
@@ -38,71 +33,6 @@ LAYERS = ((200, 340), (510, 685), (835, 950))  # of temperature, between and inc
 PERIOD, INCLINATION, NODES = 101.0, 98.7, (0.0, 90.0)  # of orbits: minutes, degrees, degrees
 SPACING, ACROSS = 600.0, (-700.0, 0.0, 700.0)  # km
 SIDEREAL = 1436.07  # minutes in which the Earth turns once under an orbit
-
-
-@dataclass(frozen=True, eq=False)
-class Reports:
-    """What is seen of one state, p numbers.
-
-    Attributes:
-        operator: H, for one state.
-        error: standard deviations, SI units, (p,).
-        latitude, longitude: (p,).
-    """
-
-    operator: ObservationOperator
-    error: Array
-    latitude: Array
-    longitude: Array
-
-    @classmethod
-    def of_channels(
-        cls,
-        state: StateSpec,
-        latitude: Array,
-        longitude: Array,
-        channels: Sequence[Sequence[str]],
-        error: Array,
-    ) -> Self:
-        """The means of some channels at each place.
-
-        Arguments:
-            latitude, longitude, error: (p,).
-            channels: as many for each of the p.
-        """
-        point, weight = state.grid.bilinear(latitude, longitude)
-        cells = state.grid.shape[0] * state.grid.shape[1]
-        layer = np.array([[state.names.index(name) for name in names] for names in channels])
-        index = layer[:, :, None] * cells + point[:, None]
-        taps = np.repeat(weight[:, None] / layer.shape[1], layer.shape[1], axis=1)
-        shape = (1, len(state.channels), *state.grid.shape)
-        operator = ObservationOperator(
-            shape,
-            torch.from_numpy(index.reshape(len(index), -1)),
-            torch.from_numpy(taps.reshape(len(index), -1)),
-        )
-        return cls(operator, error, latitude, longitude)
-
-    @classmethod
-    def together(cls, parts: Sequence[Self]) -> Self:
-        """All of several."""
-        operator = ObservationOperator.together([part.operator for part in parts])
-        error, latitude, longitude = (
-            np.concatenate([getattr(part, name) for part in parts])
-            for name in ("error", "latitude", "longitude")
-        )
-        return cls(operator, error, latitude, longitude)
-
-    def distances_from(self, grid: Grid) -> Array:
-        """Of the columns of a grid from what is seen, km, (G, p)."""
-        latitude, longitude = (x.ravel() for x in np.meshgrid(grid.latitude, grid.longitude, indexing="ij"))
-        return distances(latitude, longitude, self.latitude, self.longitude)
-
-    def observe(self, fields: Array) -> Array:
-        """H of fields (..., C, H, W): (..., p)."""
-        return self.operator(
-            torch.from_numpy(np.asarray(fields, dtype=np.float64))[..., None, :, :, :]
-        ).numpy()
 
 
 def reports(network: str, state: StateSpec, time: pd.Timestamp) -> Reports | None:

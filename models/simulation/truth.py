@@ -10,9 +10,10 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
+from models.observations.reports import Reported
 from models.prior.card import PriorCard
 from models.simulation.archive import RESTART, SPIN_UP, STEP, SURFACE, UPPER
-from models.simulation.networks import Reports, reports
+from models.simulation.networks import reports
 from models.state.spec import StateSpec
 from models.weather import open_weather
 
@@ -93,28 +94,13 @@ class Truth:
         """Days from 1 January 2000 to a state."""
         return int((self.times[position].tz_localize(None) - pd.Timestamp("2000-01-01")).days)
 
-    def reported(self, network: str, state: StateSpec, position: int, seed: int) -> "Reported | None":
+    def reported(self, network: str, state: StateSpec, position: int, seed: int) -> Reported | None:
         """What a network reports of a state, with noise; the same each time for the same seed."""
         seen = reports(network, state, self.times[position])
         if seen is None:
             return None
         noise = np.random.default_rng([seed, position]).standard_normal(len(seen.error))
         return Reported(seen, seen.observe(self.states(position)[0]) + noise * seen.error)
-
-
-@dataclass(frozen=True, eq=False)
-class Reported:
-    """Reports and their values, (p,)."""
-
-    reports: Reports
-    value: Array
-
-    def error(self, card: PriorCard) -> Array:
-        """Standard deviations of errors, what the code of a prior loses included, (p,)."""
-        state, operator = card.state, self.reports.operator
-        lost = np.array([card.representativeness[name] for name in state.names])
-        channel = operator.index.numpy() // int(np.prod(state.grid.shape))
-        return np.sqrt(self.reports.error**2 + (operator.weight.numpy() * lost[channel] ** 2).sum(1))
 
 
 def _utc(data: xr.Dataset) -> pd.DatetimeIndex:

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from models.prior.card import load_card
-from models.simulation.networks import APART, SONDES, Reports, places, reports, track
+from models.simulation.networks import APART, SONDES, places, reports, track
 from models.state.distances import distances
 
 NOON = pd.Timestamp("2001-02-01T12:00Z")
@@ -56,15 +56,6 @@ def test_two_polar_orbits_see_both_polar_caps_and_all_longitudes():
     assert latitude.max() > 80 and latitude.min() < -80
     tropics = abs(latitude) < 10
     assert len(np.unique(longitude[tropics] // 30)) == 12
-
-
-def test_a_place_between_grid_points_sees_both(state):
-    grid = state.grid
-    middle = (grid.longitude[0] + grid.longitude[1]) / 2
-    seen = Reports.of_channels(state, grid.latitude[[3]], np.array([middle]), [["sp"]], np.ones(1))
-    field = fields(state)
-    field[state.names.index("sp"), 3, :2] = [1.0, 3.0]
-    np.testing.assert_allclose(seen.observe(field), [2.0])
 
 
 def test_an_unknown_network_is_an_error(state):
