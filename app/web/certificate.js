@@ -9,7 +9,7 @@ const MEANINGS = [
   ["CRPS", "Continuous ranked probability score: the error of the whole distribution, not only of its mean. Smaller is better."],
   ["inside 50 %, inside 90 %", "The share of withheld observations that lie within the interval said to hold 50 % or 90 % of them. Honest is 50 % and 90 %; less is over-confident."],
   ["spread / skill", "The error the ensemble expects of itself, divided by the error it makes. Honest is 1; below 1 is over-confident."],
-  ["rank histogram", "Where the observations fall among the members, from below all to above all. Honest is flat; a U is over-confident, a dome over-cautious, a slope biased."],
+  ["rank histogram", "Where the observations fall among members that are independent, one of each pair, from below all to above all. Honest is flat; a U is over-confident, a dome over-cautious, a slope biased."],
   ["optimal interpolation", "The classical analysis with the same climate statistics and the same observations."],
   ["nearest station", "Each withheld station is given the report of its nearest used neighbour."],
   ["climatology", "The usual weather of the season, without any observation."],
@@ -52,7 +52,7 @@ function histogram(name, ranks, n) {
   });
   return [element("div", { class: "flat" },
     element("div", { class: "histogram", role: "img", "aria-label": `Rank histogram of ${name}: ${ranks.counts.join(", ")}` }, ...bars),
-    element("span", { class: "quiet" }, "Rank histogram: where the observations fall among the members. " +
+    element("span", { class: "quiet" }, "Rank histogram: where the observations fall among independent members. " +
       (n < FEW ? `With only ${n} its shape says nothing.` : "Flat is honest.")))];
 }
 
