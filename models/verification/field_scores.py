@@ -27,7 +27,7 @@ class FieldScores:
         expected: of `square`, if members are honest: their variance, and what their mean is off by itself.
         crps: fair.
         ranks: of the truth among the members, frequencies, (C, M + 1); of mirrored pairs, among one of each,
-            (C, M / 2 + 1), M being even or one more.
+            (C, M / 2 + 1), with M + 1 for an odd M.
     """
 
     square: Array

@@ -30,22 +30,28 @@ def samples(members: Array, mirrored: bool) -> tuple[Array, ...]:
     return members[::2], np.concatenate([members[1::2], members[len(members) // 2 * 2 :]])
 
 
+def mates_apart(members: Array) -> Array:
+    """What the two of each pair of M members (M, ...) differ by, (M // 2, ...)."""
+    return members[: len(members) // 2 * 2 : 2] - members[1::2]
+
+
 def variances(members: Array, mirrored: bool) -> tuple[Array, Array]:
     """Of members (M, ...), and of their mean as an estimate; each (...).
 
     Raises:
         ValueError: there are too few to say.
     """
-    m, p = len(members), len(members) // 2 if mirrored else 0
+    m = len(members)
     if m < (FEWEST if mirrored else 2):
         raise ValueError(f"{'mirrored members' if mirrored else 'members'} ({m}) are too few for a spread")
-    mates = ((members[: 2 * p : 2] - members[1 : 2 * p : 2]) ** 2).sum(0)
-    all_pairs = m**2 * members.var(0)  # the sum over i < k of (x_i - x_k)^2
-    variance = (all_pairs - mates).clip(0) / independent(m, mirrored)
-    if not p:
+    if not mirrored:
+        variance = members.var(0, ddof=1)
         return variance, variance / m
-    common = variance - mates / (2 * p)
-    return variance, variance / m + 2 * p * common / m**2
+    apart = mates_apart(members) ** 2
+    all_pairs = m**2 * members.var(0)  # the sum over i < k of (x_i - x_k)^2
+    variance = (all_pairs - apart.sum(0)).clip(0) / independent(m, mirrored)
+    common = variance - apart.mean(0) / 2
+    return variance, variance / m + 2 * len(apart) * common / m**2
 
 
 def spread(members: Array) -> Array:

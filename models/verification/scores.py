@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.stats import norm
 
-from models.verification.pairs import FEWEST, independent
+from models.verification.pairs import FEWEST, independent, mates_apart
 
 Array = NDArray[np.float64]
 
@@ -46,7 +46,7 @@ def crps_ensemble(
     # sum over i < j of |x_j - x_i|, from the order statistics
     pairs = ((2 * rank - m - 1) * np.sort(x, axis=0)).sum(axis=0)
     if mirrored:
-        pairs -= np.abs(x[: m // 2 * 2 : 2] - x[1::2]).sum(axis=0)
+        pairs -= np.abs(mates_apart(x)).sum(axis=0)
     return np.abs(x - y).mean(axis=0) - pairs / (independent(m, mirrored) if fair else m * m)
 
 
