@@ -196,11 +196,9 @@ def sample(
     settings = Preset(**analysis.prior.card.presets[preset])
     noise = CounterNoise(seed, members, analysis.window)
     z = draw(analysis.posterior(superobs, likelihood), settings, noise, progress)
-    with torch.no_grad():
-        return analysis.prior.decode(z[:, -len(analysis.times) :]).numpy()
+    return analysis.prior.fields(z[:, -len(analysis.times) :])
 
 
 def season(analysis: Analysis) -> NDArray[np.float32]:
     """The state that the climatological mean decodes to at each time, SI units, (T, C, H, W)."""
-    with torch.no_grad():
-        return analysis.prior.decode(analysis.mean[-len(analysis.times) :]).numpy()
+    return analysis.prior.fields(analysis.mean[-len(analysis.times) :])

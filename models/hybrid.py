@@ -19,8 +19,10 @@ and as much spread as the window leaves, which members that were drawn to report
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pandas as pd
+from numpy.typing import NDArray
 from torch import Tensor
 
 from models.ensemble.follower import Follower
@@ -28,11 +30,10 @@ from models.ensemble.letkf import Tuning
 from models.observations.reports import Reported
 from models.windows import Windows
 
-FIRST = 0.5  # weight of the posterior at the end of a window that nothing is known before
-FILTER, SMOOTHER = 0.4, 0.2  # of others, at the end, and of all at the beginning
+FIRST = 0.6  # weight of the posterior in a window that nothing is known before
+FILTER, SMOOTHER = 0.4, 0.2  # in others: at the end, and at the beginning
 TUNING = Tuning(relaxation=0.4)  # of the ensemble
 BEGUN = Tuning(length=1000.0, relaxation=0.0)  # in a first window: of a season's spread nothing is to be kept
-SETTLING = 12  # steps in which a forecaster makes weather of what a Gaussian has drawn
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,10 +61,7 @@ class Hybrid:
 
     def beginning(self, time: pd.Timestamp) -> Tensor:
         """Members that know the season and nothing else, (size, K, h, w)."""
-        length, step = self.windows.prior.card.window, self.windows.prior.card.state.step_hours
-        earlier = pd.date_range(end=time, periods=SETTLING + 1, freq=f"{step}h")
-        drawn = self.windows.interpolated(earlier[:length], [None] * length, self.size)[:, 0]
-        return self.windows.forecast(earlier, drawn)[:, -1]
+        return self.follower.season(time, self.size)
 
     def window(
         self,
@@ -85,9 +83,8 @@ class Hybrid:
         Raises:
             ValueError: the prior has no forecaster.
         """
-        mean = posterior.mean(0)
-        first, last = self.follower.follow(times, [None, *reported[1:]], before)
-        return _nearer(first, mean[0], SMOOTHER), _nearer(last, mean[-1], FILTER)
+        followed = self.follower.follow(times, [None, *reported[1:]], before)
+        return _ends(followed, posterior.mean(0), SMOOTHER, FILTER)
 
     def first(
         self,
@@ -97,23 +94,26 @@ class Hybrid:
         posterior: Tensor,
     ) -> tuple[Tensor, Tensor]:
         """The same of a window that nothing is known before but the `season`: of which see `beginning`."""
-        mean = posterior.mean(0)
-        follower = replace(self.follower, tuning=BEGUN)
-        told = season if reported[0] is None else follower.moved(season, reported[0])
-        first, last = follower.follow(times, [None, *reported[1:]], told)
-        return _nearer(first, mean[0], SMOOTHER), _nearer(last, mean[-1], FIRST)
+        return _ends(self.begun(times, reported, season), posterior.mean(0), FIRST, FIRST)
 
-    def cold(
-        self, times: pd.DatetimeIndex, reported: Sequence[Reported | None], season: Tensor, posterior: Tensor
-    ) -> Tensor:
-        """Members of the posterior at the end of a first window, about the mean of both, (N, K, h, w).
-
-        Arguments as of `first`.
-        """
-        both = self.first(times, reported, season, posterior)[1].mean(0)
-        return _nearer(posterior[:, -1], both, 1.0)
+    def begun(self, times: pd.DatetimeIndex, reported: Sequence[Reported | None], season: Tensor) -> Tensor:
+        """The ensemble by itself, at the states of a window that follows on nothing, (size, L, K, h, w)."""
+        return replace(self.follower, tuning=BEGUN).follow(times, reported, season)
 
 
-def _nearer(members: Tensor, to: Tensor, weight: float) -> Tensor:
-    """Members whose mean has been moved that part of the way."""
-    return members + weight * (to - members.mean(0))
+def about(members: NDArray[Any], mean: NDArray[Any]) -> NDArray[Any]:
+    """Members of the posterior of a first window, (N, ...), moved to the mean of both.
+
+    Arguments:
+        mean: of the ensemble at the same states, (...).
+    """
+    return members + (1 - FIRST) * (mean - members.mean(0))
+
+
+def _ends(followed: Tensor, mean: Tensor, *weights: float) -> tuple[Tensor, Tensor]:
+    """Members at the first state and the last, drawn to the posterior's mean (L, K, h, w)."""
+    first, last = (
+        followed[:, k] + weight * (mean[k] - followed[:, k].mean(0))
+        for k, weight in zip((0, -1), weights, strict=True)
+    )
+    return first, last

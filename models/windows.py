@@ -74,9 +74,8 @@ class Windows:
         return posterior.gaussian.draw(posterior.mean, noise.states(0, shape), noise.errors(random_numbers))
 
     def states(self, z: Tensor) -> Array:
-        """Latents (N, K, h, w) as fields in SI units, (N, C, H, W)."""
-        with torch.no_grad():
-            return self.prior.decode(z).double().numpy()
+        """Latents (..., K, h, w) as fields in SI units, (..., C, H, W)."""
+        return self.prior.fields(z).astype(np.float64)
 
     def sample(
         self,

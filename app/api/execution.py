@@ -11,6 +11,7 @@ from models.observations.variables import VARIABLES
 from models.prior.card import PriorCard
 from workers.database.batch_book import BatchBook
 
+FEWEST = 64  # members of an ensemble that follows: by chance, fewer have too much in common
 YEARS = range(1850, 2262)
 """There are no observations before, and nanoseconds since 1970 end after."""
 
@@ -19,6 +20,12 @@ def _utc(time: datetime) -> datetime:
     if time.year not in YEARS:
         raise ValueError(f"the year must lie between {YEARS[0]} and {YEARS[-1]}")
     return time.astimezone(UTC)
+
+
+def _enough(following: int) -> int:
+    if 0 < following < FEWEST:
+        raise ValueError(f"of fewer than {FEWEST} members no ensemble can follow; 0 is for none")
+    return following
 
 
 Time = Annotated[AwareDatetime, AfterValidator(_utc)]
@@ -94,6 +101,16 @@ class Inputs(_Strict):
     likelihood: Literal["gaussian", "huber", "varqc"] = Field(
         default="gaussian", description="huber and varqc believe reports less that do not fit the others"
     )
+    following: Annotated[int, AfterValidator(_enough)] = Field(
+        default=0,
+        ge=0,
+        le=4096,
+        strict=True,
+        description=(
+            f"{FEWEST} or more: members of an ensemble that follows the same observations with the prior's "
+            "forecaster; those that are sampled are moved to the mean of both. 0: none"
+        ),
+    )
     seed: int = Field(default=0, ge=0, lt=2**63, strict=True)
     withheld: float = Field(
         default=0.3, ge=0, le=0.9, strict=True, description="share of stations kept back to verify with"
@@ -121,6 +138,9 @@ def check(inputs: Inputs, batches: BatchBook) -> dict[str, Any]:
     if card.presets and inputs.preset not in card.presets:
         detail = f"the prior {card.name} has {', '.join(card.presets)}"
         errors.append({"pointer": "#/inputs/preset", "detail": detail})
+    if inputs.following and not card.has_forecaster:
+        detail = f"the prior {card.name} has no forecaster: nothing can follow observations beside it"
+        errors.append({"pointer": "#/inputs/following", "detail": detail})
     if errors:
         detail = "; ".join(e["detail"] for e in errors)
         raise Problem(422, "invalid-request", "This prior cannot serve the request", detail, errors)

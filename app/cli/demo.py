@@ -34,6 +34,9 @@ def command(
     members: Annotated[int, typer.Option(min=4, help="Members of the ensemble.")] = 16,
     preset: Annotated[str, typer.Option(help="fast, balanced or careful.")] = "fast",
     prior: Annotated[str, typer.Option(help="Prior to start from, such as europe.")] = "earth-t21",
+    following: Annotated[
+        int, typer.Option(min=0, help="Members of an ensemble beside it; 128 take three minutes more.")
+    ] = 0,
     keep: Annotated[
         bool, typer.Option("--keep", help="Leave the service running afterwards, for the maps.")
     ] = False,
@@ -72,6 +75,7 @@ def command(
                 "observations": {"batches": [name]},
                 "members": members,
                 "preset": preset,
+                "following": following,
                 "seed": 1,
                 "withheld": 0.3,
             }

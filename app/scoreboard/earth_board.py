@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ import pandas as pd
 from torch import Tensor
 
 from models.ensemble.letkf import Tuning
-from models.hybrid import Hybrid
+from models.hybrid import Hybrid, about
 from models.observations.reports import Reported
 from models.posterior.sampler import Preset
 from models.prior.card import load_card
@@ -124,7 +125,8 @@ class Board:
         posterior: Tensor,
     ) -> np.ndarray:
         """What we make of a window that nothing is known before: members at its end, (N, C, H, W)."""
-        return self.windows.states(self.hybrid().cold(times, reported, season, posterior))
+        mean = self.hybrid().begun(times, reported, season)[:, -1].mean(0)
+        return self.state.possible(about(self.windows.states(posterior[:, -1]), self.windows.states(mean)))
 
     def interpolated(self, times: pd.DatetimeIndex, reported: Sequence[Reported | None]) -> np.ndarray:
         """What optimal interpolation makes of them."""
@@ -136,11 +138,8 @@ class Board:
             return {}
         from app.scoreboard.earth_peers import Peer  # jcm, of an extra
 
-        members, tuning = self.options.peers, self.options.tuning
-        peers = {"letkf": Peer.at(self.truth, first, members, tuning)}
-        if another:
-            peers["letkf, another model"] = Peer.at(self.truth, first, members, tuning, another=True)
-        return peers
+        make = partial(Peer.at, self.truth, self.state, first, self.options.peers, self.options.tuning)
+        return {"letkf": make()} | ({"letkf, another model": make(another=True)} if another else {})
 
 
 def _demand(options: Options, states: int, a_day: int) -> None:

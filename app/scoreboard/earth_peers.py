@@ -1,7 +1,7 @@
 """Who stands beside the prior on the simulated Earth: an LETKF that forecasts with the model, or another."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Self
 
@@ -12,6 +12,7 @@ from models.observations.reports import Reported
 from models.simulation.earth import Earth
 from models.simulation.filter import Filter, climatological
 from models.simulation.truth import Truth
+from models.state.spec import StateSpec
 
 
 @cache
@@ -22,21 +23,30 @@ def model(another: bool) -> Earth:
 
 @dataclass(frozen=True)
 class Peer:
-    """A filter and how it is tuned."""
+    """A filter, how it is tuned, and what its fields are."""
 
     filter: Filter
     tuning: Tuning
+    state: StateSpec
 
     @classmethod
-    def at(cls, truth: Truth, position: int, members: int, tuning: Tuning, another: bool = False) -> Self:
+    def at(
+        cls,
+        truth: Truth,
+        state: StateSpec,
+        position: int,
+        members: int,
+        tuning: Tuning,
+        another: bool = False,
+    ) -> Self:
         """Before any report, at one of the truth's states: members that know the season only."""
         earth = model(another)
         fields = truth.another_year(position, members)
-        return cls(climatological(earth, truth.leaves, truth.day(position), fields), tuning)
+        return cls(climatological(earth, truth.leaves, truth.day(position), fields), tuning, state)
 
     def copy(self) -> "Peer":
         """Another one that goes on from here for itself."""
-        return Peer(self.filter.copy(), self.tuning)
+        return replace(self, filter=self.filter.copy())
 
     def go(self, reported: Sequence[Reported | None]) -> np.ndarray:
         """Through the states of a window, from its first, where it is, to its last: members, (N, C, H, W).
@@ -48,4 +58,4 @@ class Peer:
                 self.filter.forecast()
             if own is not None:
                 self.filter.analyse(own.reports, own.value, self.tuning)
-        return self.filter.fields
+        return self.state.possible(self.filter.fields)

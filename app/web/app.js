@@ -72,6 +72,7 @@ function showJob(job) {
     inputs.window && `${day(inputs.window.start)} to ${day(inputs.window.end)} UTC`,
     inputs.members && `${inputs.members} members`,
     inputs.preset,
+    inputs.following && `beside ${inputs.following} that follow`,
     inputs.withheld !== undefined && `${Math.round(100 * inputs.withheld)} % of stations withheld`,
   ].filter(Boolean).join(" · ");
   $("dismiss").hidden = FINISHED.includes(job.status);

@@ -12,7 +12,7 @@ What moves members today moves what they were before, too: what they predict and
 are moved by reports near them, and air goes on: after half a day what is near is other air.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import pandas as pd
@@ -25,8 +25,9 @@ from models.posterior.noise import FORECAST, CounterNoise
 from models.prior.prior import Prior
 from models.state.time import year_fraction
 
+SETTLING = 12  # steps in which a forecaster makes weather of what a Gaussian has drawn
 TOGETHER = 8  # members that are decoded at once
-BACK = 12  # hours for which reports say something of a column as it was
+BACK = pd.Timedelta(hours=12)  # for which reports say something of a column as it was
 SHARE = 0.75  # of the forecaster's errors: relaxation makes up for the rest of them
 
 
@@ -44,58 +45,90 @@ class Follower:
     seed: int
     tuning: Tuning = field(default_factory=Tuning)
 
-    def follow(
-        self, times: pd.DatetimeIndex, reported: Sequence[Reported | None], z: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Members at the first of `times`, with reports of the next `BACK` hours too, and at the last.
+    def season(self, time: pd.Timestamp, size: int, told: Callable[[], None] = lambda: None) -> Tensor:
+        """Members at `time` that know the season and nothing else, (size, K, h, w).
 
-        Each (N, K, h, w).
+        Draws of the Climatology, of which the forecaster has made weather.
 
         Arguments:
-            times: of the steps, (L,), two or more; errors last from one to the next of them (`Forecaster`).
-            reported: of the state at each of them.
-            z: members at the first, (N, K, h, w).
+            told: called after each of `SETTLING` steps; what it raises stops the work.
 
         Raises:
             ValueError: the prior has no forecaster.
         """
-        forecaster = self.prior.need_forecaster()
-        white = CounterNoise(self.seed, range(len(z)), times, mirrored=False)
-        steps = white.states(FORECAST, (len(times), *z.shape[1:]))[:, 1:]
-        errors = SHARE * forecaster.errors(steps, self.prior.climatology.directions.float())
-        first, were = z, self._decoded(z)
-        now, since = were, (times - times[0]) / pd.Timedelta(hours=1)
-        for k, (own, when) in enumerate(zip(reported, year_fraction(times).tolist(), strict=True)):
-            if own is not None and since[k] <= BACK:
-                z, now = self._moved(z, own, now)
-            elif own is not None:
-                z = self.moved(z, own)
-            if k < len(times) - 1:
-                with torch.no_grad():
-                    z = forecaster.step(z, when) + errors[:, k]
-        return first + (self._encoded(now) - self._encoded(were)), z
+        climate, step = self.prior.climatology, pd.Timedelta(hours=self.prior.card.state.step_hours)
+        times = pd.date_range(end=time, periods=SETTLING + 1, freq=step)
+        window = pd.date_range(times[0], periods=self.prior.card.window, freq=step)
+        white = CounterNoise(self.seed, range(size), window, mirrored=False).states(0, climate.shape)
+        anomaly = climate.apply(lambda c: c.sqrt(), white)[:, 0]
+        z = climate.mean(torch.from_numpy(year_fraction(window)))[0] + anomaly
+        for when, error in zip(times, self._errors(times, size).unbind(1), strict=False):
+            z = self._ahead(z, when) + error
+            told()
+        return z
 
-    def moved(self, z: Tensor, reported: Reported) -> Tensor:
-        """Members (N, K, h, w) after reports of the state they are of."""
-        return self._moved(z, reported)[0]
+    def follow(
+        self,
+        times: pd.DatetimeIndex,
+        reported: Sequence[Reported | None],
+        z: Tensor,
+        told: Callable[[], None] = lambda: None,
+    ) -> Tensor:
+        """Members at each of `times`, given its reports and those of the next `BACK` hours, (N, L, K, h, w).
 
-    def _moved(self, z: Tensor, reported: Reported, *more: Tensor) -> tuple[Tensor, ...]:
-        """Members after reports, and more fields of theirs, (N, ..., H, W)."""
-        card = self.prior.card
-        before = self._decoded(z)
+        Arguments:
+            times: of the steps, (L,); errors last from one to the next of them (`Forecaster`).
+            reported: of the state at each of them.
+            z: members at the first, (N, K, h, w).
+            told: called after each state; what it raises stops the work.
+
+        Raises:
+            ValueError: the prior has no forecaster.
+        """
+        errors = SHARE * self._errors(times, len(z))
+        states: list[Tensor] = []
+        fields: list[Tensor] = []
+        unseen: list[Tensor] = []  # what of a state no field says
+        for k, own in enumerate(reported):
+            if k:
+                z = self._ahead(states[-1], times[k - 1]) + errors[:, k - 1]
+            states.append(z)
+            fields.append(self._decoded(z))
+            unseen.append(z - self._encoded(fields[k]))
+            if own is not None:
+                near = [j for j in range(k + 1) if times[k] - times[j] <= BACK]
+                for j, moved in zip(near, self._moved([fields[j] for j in near], own), strict=True):
+                    fields[j], states[j] = moved, unseen[j] + self._encoded(moved)
+            told()
+        return torch.stack(states, dim=1)
+
+    def _errors(self, times: pd.DatetimeIndex, size: int) -> Tensor:
+        """What the forecaster's steps between `times` are wrong by, (size, L - 1, K, h, w)."""
+        climate, forecaster = self.prior.climatology, self.prior.need_forecaster()
+        noise = CounterNoise(self.seed, range(size), times, mirrored=False)
+        white = noise.states(FORECAST, (len(times), *climate.shape[1:]))[:, 1:]
+        return forecaster.errors(white, climate.directions.float())
+
+    def _ahead(self, z: Tensor, when: pd.Timestamp) -> Tensor:
+        year = float(year_fraction(pd.DatetimeIndex([when]))[0])
+        with torch.no_grad():
+            return self.prior.need_forecaster().step(z, year)
+
+    def _moved(self, fields: Sequence[Tensor], reported: Reported) -> tuple[Tensor, ...]:
+        """Fields of states in a row, each (N, C, H, W), after reports of the last of them."""
+        card, now = self.prior.card, fields[-1]
         predicted, value, error, distance = (
-            torch.from_numpy(x).to(before.dtype)
+            torch.from_numpy(x).to(now.dtype)
             for x in (
-                reported.reports.observe(before.numpy()),
+                reported.reports.observe(now.numpy()),
                 reported.value,
                 reported.error(card.state, card.representativeness),
                 reported.reports.distances_from(card.state.grid),
             )
         )
-        fields = torch.cat([before, *more], dim=1)
-        after = analyse(fields.flatten(2), predicted, value, error, distance, self.tuning)
-        own, *others = after.reshape(fields.shape).split([x.shape[1] for x in (before, *more)], dim=1)
-        return z + self._encoded(own) - self._encoded(before), *others
+        together = torch.cat(list(fields), dim=1)
+        after = analyse(together.flatten(2), predicted, value, error, distance, self.tuning)
+        return after.reshape(together.shape).split(now.shape[1], dim=1)
 
     def _decoded(self, z: Tensor) -> Tensor:
         with torch.no_grad():  # few at once: activations are large

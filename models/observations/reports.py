@@ -93,3 +93,12 @@ class Reported:
         operator, of_channels = self.reports.operator, np.array([lost[name] for name in state.names])
         channel = operator.index.numpy() // int(np.prod(state.grid.shape))
         return np.sqrt(self.reports.error**2 + (operator.weight.numpy() * of_channels[channel] ** 2).sum(1))
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared(Reported):
+    """Of an observation table after quality control, whose errors have what the code loses in them."""
+
+    def error(self, state: StateSpec, lost: Mapping[str, float]) -> Array:
+        """Standard deviations of errors, (p,): as they are."""
+        return self.reports.error

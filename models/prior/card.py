@@ -67,6 +67,11 @@ class PriorCard:
         """The safetensors file."""
         return self.folder / "weights.safetensors"
 
+    @property
+    def has_forecaster(self) -> bool:
+        """Has it learned what follows from a state? An ensemble can follow observations then."""
+        return "forecaster" in self.architecture
+
     @cached_property
     def weights_sha256(self) -> str:
         """Digest of the weights: which prior exactly an ensemble came from."""

@@ -9,7 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
@@ -59,6 +61,11 @@ class Prior:
         """Latents (..., K, h, w) -> states in SI units (..., C, H, W)."""
         x = self.autoencoder.decode(z)
         return x * self._scale(self.card.state.std).to(x) + self._scale(self.card.state.mean).to(x)
+
+    def fields(self, z: Tensor) -> NDArray[np.float32]:
+        """States in SI units as they are told to people, (..., C, H, W), none of them impossible."""
+        with torch.no_grad():
+            return self.card.state.possible(self.decode(z).numpy())
 
     def encode(self, states: Tensor) -> Tensor:
         """States in SI units (..., C, H, W) -> latents (..., K, h, w)."""

@@ -28,6 +28,9 @@ VARIABLES: dict[str, tuple[str, str, str, bool]] = {
     "flow_v": ("", "1", "velocity along y of a model flow", False),
 }
 
+NEVER_NEGATIVE = frozenset({"q"})
+"""Variables of which there can be none, but not less."""
+
 
 @dataclass(frozen=True)
 class Channel:

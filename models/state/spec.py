@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models.state.channels import Channel, channel
+from models.state.channels import NEVER_NEGATIVE, Channel, channel
 from models.state.grid import Grid
 
 
@@ -42,6 +42,11 @@ class StateSpec:
     def index(self, name: str) -> int:
         """Position of the channel called `name`; ValueError if the state does not hold it."""
         return self.names.index(name)
+
+    def possible(self, fields: NDArray[Any]) -> NDArray[Any]:
+        """Fields (..., C, H, W), zero where there would be less than nothing of a quantity."""
+        least = [0.0 if c.variable in NEVER_NEGATIVE else -np.inf for c in self.channels]
+        return np.maximum(fields, np.array(least, dtype=fields.dtype)[:, None, None])
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON."""

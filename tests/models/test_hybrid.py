@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.hybrid import BEGUN, FILTER, FIRST, SMOOTHER, Hybrid
+from models.hybrid import BEGUN, FILTER, FIRST, SMOOTHER, Hybrid, about
 from models.posterior.noise import FORECAST, CounterNoise
 from models.posterior.sampler import Preset
 from models.prior.card import load_card
@@ -56,7 +56,8 @@ def test_means_are_drawn_to_the_posteriors_and_members_differ_as_the_ensembles_d
     windows = season[:4, None] + torch.arange(5)[:, None, None, None]
     first, last = hybrid.window(times, reported, season, windows)
     posterior = windows.mean(0)
-    looked_back, after = hybrid.follower.follow(times, [None, *reported[1:]], season)
+    followed = hybrid.follower.follow(times, [None, *reported[1:]], season)
+    looked_back, after = followed[:, 0], followed[:, -1]
     for found, own, to, weight in (
         (first, looked_back, posterior[0], SMOOTHER),
         (last, after, posterior[-1], FILTER),
@@ -78,7 +79,7 @@ def test_windows_in_a_row_are_better_than_either_and_look_back_well(
     smoothed, last = hybrid.window(times[1], reported[4:], known, sampled[1])
     there = truth.states(4)[0], truth.states(8)[0]
     assert error(hybrid, smoothed, there[0]) < error(hybrid, known, there[0])
-    _, alone = hybrid.follower.follow(times[1], [None, *reported[5:]], known)
+    alone = hybrid.follower.follow(times[1], [None, *reported[5:]], known)[:, -1]
     best = min(error(hybrid, z, there[1]) for z in (alone, sampled[1][:, -1]))
     assert error(hybrid, last, there[1]) < best
 
@@ -104,7 +105,7 @@ def test_a_first_window_knows_its_first_reports_too(
     nothing = season[:4, None].expand(-1, 5, -1, -1, -1)
     first, _ = hybrid.first(truth.times[:5], [seen, *[None] * 4], season, nothing)
     there = truth.states(0)[0]
-    unseen = season + SMOOTHER * (nothing[:, 0].mean(0) - season.mean(0))
+    unseen = season + FIRST * (nothing[:, 0].mean(0) - season.mean(0))
     assert error(hybrid, first, there) < 0.95 * error(hybrid, unseen, there)
 
 
@@ -115,19 +116,15 @@ def test_a_first_window_has_a_tuning_and_a_weight_of_its_own(
     reported = [None, *(truth.reported("surface", state, k, seed=0) for k in (1, 2))]
     posterior = season[:4, None] + torch.arange(3)[:, None, None, None]
     _, last = hybrid.first(times, reported, season, posterior)
-    _, own = replace(hybrid.follower, tuning=BEGUN).follow(times, reported, season)
+    own = replace(hybrid.follower, tuning=BEGUN).follow(times, reported, season)[:, -1]
     torch.testing.assert_close(
         last, own + FIRST * (posterior[:, -1].mean(0) - own.mean(0)), atol=1e-4, rtol=0
     )
 
 
-def test_cold_members_are_the_posteriors_about_the_mean_of_both(
-    hybrid: Hybrid, truth: Truth, season: torch.Tensor
-) -> None:
-    state, times = hybrid.windows.prior.card.state, truth.times[:2]
-    reported = [truth.reported("surface", state, k, seed=0) for k in (0, 1)]
-    posterior = season[:4, None] + torch.arange(2)[:, None, None, None]
-    members = hybrid.cold(times, reported, season, posterior)
-    at_end, both = posterior[:, -1], hybrid.first(times, reported, season, posterior)[1]
-    torch.testing.assert_close(members - members.mean(0), at_end - at_end.mean(0), atol=1e-4, rtol=0)
-    torch.testing.assert_close(members.mean(0), both.mean(0), atol=1e-4, rtol=0)
+def test_members_about_the_mean_of_both_differ_as_they_did() -> None:
+    rng = np.random.default_rng(0)
+    posterior, other = rng.standard_normal((6, 2, 3)), rng.standard_normal((2, 3))
+    members, mean = about(posterior, other), posterior.mean(0)
+    np.testing.assert_allclose(members - members.mean(0), posterior - mean)
+    np.testing.assert_allclose(members.mean(0), FIRST * mean + (1 - FIRST) * other)

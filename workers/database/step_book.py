@@ -25,6 +25,7 @@ from workers.database.transitions import (
 )
 
 PREPARED, SAMPLED = 5, 95  # percent of a job that is done once it is prepared, once it is sampled
+BLOCKS = ("sample", "follow")  # kinds of steps between
 
 
 class StepBook:
@@ -115,7 +116,7 @@ class StepBook:
             job = self._lock_if_ours(c, claim)
             now = clock(c)
             c.execute(update(steps).where(claim.where).values(state="done", ended=now))
-            percent = max(job.progress, self._percent(c, claim, 0.0 if claim.kind == "sample" else 1.0))
+            percent = max(job.progress, self._percent(c, claim, 0.0 if claim.kind in BLOCKS else 1.0))
             set_job(c, claim.job_id, now, progress=percent)
             told = {"step": claim.name, "state": "done", "attempt": claim.attempt, "progress": percent}
             append_event(c, claim.job_id, "step", told, now)
@@ -180,9 +181,9 @@ class StepBook:
         return int(PREPARED + (SAMPLED - PREPARED) * sampled)
 
     def _sampled(self, c: Connection, claim: Claim, fraction: float) -> tuple[float, datetime | None]:
-        """The share of the members that is sampled, and when the first block was begun."""
+        """The share of the blocks that is done, and when the first was begun."""
         sampling = and_(
-            steps.c.job_id == claim.job_id, steps.c.attempt == claim.attempt, steps.c.kind == "sample"
+            steps.c.job_id == claim.job_id, steps.c.attempt == claim.attempt, steps.c.kind.in_(BLOCKS)
         )
         done = func.count().filter(steps.c.state == "done")
         query = select(func.count(), done, func.min(steps.c.started)).select_from(steps).where(sampling)
@@ -190,8 +191,8 @@ class StepBook:
         return min((finished + fraction) / max(total, 1), 1.0), began
 
     def _eta(self, c: Connection, claim: Claim, fraction: float, now: datetime) -> int | None:
-        """Seconds until all members are sampled, at the pace so far; None before and after that."""
+        """Seconds until all blocks are done, at the pace so far; None before and after that."""
         sampled, began = self._sampled(c, claim, fraction)
-        if claim.kind != "sample" or began is None or sampled == 0:
+        if claim.kind not in BLOCKS or began is None or sampled == 0:
             return None
         return round((now - began).total_seconds() * (1 - sampled) / sampled)

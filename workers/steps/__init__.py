@@ -1,4 +1,4 @@
-"""The steps of an analysis: prepare -> sample, in blocks of members -> publish.
+"""The steps of an analysis: prepare -> sample, in blocks of members, and follow -> publish.
 
 `STEPS` names the function of each kind; it is imported when first needed, since sampling needs torch and
 neither the API nor a worker that waits should carry it.
@@ -13,6 +13,7 @@ from workers.steps.step import Step
 STEPS: dict[str, str] = {
     "prepare": "workers.steps.prepare:prepare",
     "sample": "workers.steps.sample:sample",
+    "follow": "workers.steps.follow:follow",
     "publish": "workers.steps.publish:publish",
 }
 

@@ -18,7 +18,7 @@ from workers.version import __version__
 
 
 def prepare(step: Step) -> list[NewStep]:
-    """Write the prepared observations and the empty ensemble; the blocks to sample follow."""
+    """Write the prepared observations and the empty ensemble; sampling comes next, block by block."""
     request = step.request
     step.report(0.0, stage="loading the prior")
     job = the_analysis(request)
@@ -40,10 +40,11 @@ def prepare(step: Step) -> list[NewStep]:
     attributes = provenance(step, card, batches)
     create_ensemble(step.store, step.key("ensemble.zarr"), card.state, members, times, attributes)
     block = step.services.settings.block_members
-    return [
+    blocks = [
         NewStep(f"sample-{i:03d}", "sample", {"first": first, "stop": min(first + block, members)})
         for i, first in enumerate(range(0, members, block))
     ]
+    return [NewStep("follow", "follow", {}), *blocks] if request.get("following") else blocks
 
 
 def provenance(step: Step, card: PriorCard, batches: Sequence[Batch]) -> dict[str, Any]:
@@ -63,5 +64,6 @@ def provenance(step: Step, card: PriorCard, batches: Sequence[Batch]) -> dict[st
         "seed": step.request["seed"],
         "preset": step.request["preset"],
         "likelihood": step.request.get("likelihood", "gaussian"),
+        "following": step.request.get("following", 0),
         "request": json.dumps(step.request, sort_keys=True),
     }

@@ -4,18 +4,26 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from models import analysis
+from models.following import beside
 from models.verify import verify
 from workers.database.rows import NewStep
 from workers.products.commit import commit, manifest, require
-from workers.products.ensemble import consolidate, expected_keys, mean_and_spread, read_members
+from workers.products.ensemble import (
+    consolidate,
+    expected_keys,
+    mean_and_spread,
+    read_members,
+    write_members,
+)
 from workers.products.hovmoller import draw_hovmoller
 from workers.products.maps import Quantity, draw_all
 from workers.products.receipts import page_observations
 from workers.steps.analysis import the_analysis
+from workers.steps.follow import FOLLOWED
 from workers.steps.step import Step
-from workers.store.objects import get_parquet, put_bytes, put_json, put_parquet
+from workers.store.objects import get_array, get_parquet, put_bytes, put_json, put_parquet
 
-UNPUBLISHED = ("prepared.parquet", "superobs.parquet")
+UNPUBLISHED = ("prepared.parquet", "superobs.parquet", FOLLOWED)
 
 
 def publish(step: Step) -> list[NewStep]:
@@ -23,8 +31,11 @@ def publish(step: Step) -> list[NewStep]:
     step.report(0.0, stage="verifying")
     job, zarr = the_analysis(step.request), step.key("ensemble.zarr")
     state = job.prior.card.state
-    rows, superobs = (get_parquet(step.store, step.key(name)) for name in UNPUBLISHED)
+    rows, superobs = (get_parquet(step.store, step.key(name)) for name in UNPUBLISHED[:2])
     members = read_members(step.store, zarr, state)
+    if step.request.get("following"):
+        members = beside(job, members, get_array(step.store, step.key(FOLLOWED)))
+        write_members(step.store, zarr, state, range(len(members)), members)
     certificate, receipts = verify(job, rows, superobs, members, step.request["seed"])
     put_json(step.store, step.key("certificate.json"), certificate)
     put_parquet(step.store, step.key("receipts.parquet"), receipts)

@@ -17,8 +17,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
+import numpy as np
 import obstore
 import pandas as pd
+from numpy.typing import NDArray
 from obstore.store import LocalStore, MemoryStore, ObjectStore, from_url
 
 
@@ -106,6 +108,18 @@ def get_parquet(store: ObjectStore, key: str) -> pd.DataFrame:
 def put_parquet(store: ObjectStore, key: str, frame: pd.DataFrame) -> None:
     """Write a table."""
     put_bytes(store, key, parquet_bytes(frame))
+
+
+def get_array(store: ObjectStore, key: str) -> NDArray[Any]:
+    """The array at `key`; FileNotFoundError if there is none."""
+    return np.asarray(np.load(io.BytesIO(get_bytes(store, key)), allow_pickle=False))
+
+
+def put_array(store: ObjectStore, key: str, array: NDArray[Any]) -> None:
+    """Write an array, as .npy."""
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    put_bytes(store, key, buffer.getvalue())
 
 
 def put_observations(store: ObjectStore, frame: pd.DataFrame, content_hash: str) -> str:

@@ -80,6 +80,8 @@ def test_the_same_request_written_differently_is_the_same_request(http: httpx.Cl
         ({"observations": {"batches": ["\ud800"]}}, "#/inputs/observations/batches/0", "unicode"),
         ({"members": 0}, "#/inputs/members", "greater"),
         ({"members": 1025}, "#/inputs/members", "less"),
+        ({"following": 63}, "#/inputs/following", "fewer than 64"),
+        ({"following": 64}, "#/inputs/following", "the prior small has no forecaster"),
         ({"withheld": 0.95}, "#/inputs/withheld", "0.9"),
         ({"preset": "best"}, "#/inputs/preset", "balanced"),
         ({"surprise": 1}, "#/inputs/surprise", "not permitted"),

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from models.observations.reports import Reported, Reports
+from models.observations.reports import Prepared, Reported, Reports
 from models.prior.card import load_card
 from models.state.distances import EARTH_RADIUS
 from models.state.spec import StateSpec
@@ -46,3 +46,8 @@ def test_what_the_code_loses_adds_to_errors_the_mean_of_its_squares(state: State
     lost = dict.fromkeys(state.names, 0.0) | {"sp": 30.0, "t200": 0.4, "t340": 0.6}
     error = Reported(seen, np.zeros(2)).error(state, lost)
     np.testing.assert_allclose(error, [np.hypot(100, 30), np.sqrt(0.5**2 + (0.4**2 + 0.6**2) / 2)])
+
+
+def test_after_quality_control_errors_are_whole(state: StateSpec, seen: Reports) -> None:
+    error = Prepared(seen, np.zeros(2)).error(state, dict.fromkeys(state.names, 30.0))
+    np.testing.assert_allclose(error, [100.0, 0.5])
