@@ -4,11 +4,16 @@ A denoiser of windows has to learn the dynamics from what noise leaves of them. 
 alone, a network of places and their neighbours (`columns.py`) learns them in a hundredth of the time. With
 what it has been wrong by, of modes of space P and of what is left,
 
-    z_k+1 = f(z_k) + P^T q_P n_k + (1 - P) q n'_k,        n_k ~ N(0, 1),
+    z_k+1 = f(z_k) + P^T L_P n_k + (1 - P) L n'_k,        n_k ~ N(0, 1),
 
-is a forecast that says how far to trust it. What it is wrong by lasts, so that n_k+1 is r n_k and something
-new. It says nothing of windows of which no state is known: it is no prior.
+is a forecast that says how far to trust it. L_P L_P^T is the covariance of amplitudes of modes, L L^T that of
+the latents of a place, one for each row of places: what latents are wrong by together makes winds or heights
+that fit each other, and with latents that are wrong each for itself heights would be wrong twice as much.
+What it is wrong by lasts, so that n_k+1 is r n_k and something new. It says nothing of windows of which no
+state is known: it is no prior.
 """
+
+import math
 
 import torch
 import torch.nn.functional as F
@@ -20,6 +25,7 @@ from models.prior.modes import joined, parts
 
 DAYS = 365.25
 TOGETHER = 16  # states of many that go through at once: more only fill the cache
+ALONE = 0.02  # of what it is wrong by
 CHANGE = 0.3  # of latents between states; what comes out is in units of it
 
 
@@ -27,8 +33,8 @@ class Forecaster(nn.Module):
     """f: states (N, K, h, w) -> those one step later.
 
     Attributes:
-        modes: standard deviation of what it is wrong by in the amplitudes of the Climatology's modes, (r,).
-        rest: the same of latents, without those modes, on average over columns, (K,).
+        modes: L_P, rows of the lower triangle one after the other, (r (r + 1) / 2,).
+        rest: L of each row of places, in the same way, (h, K (K + 1) / 2).
         lasting: r, of both, (2,); from how alike errors are that are a window apart, for with the next ones
             they are more alike than such a series would have it.
 
@@ -60,8 +66,8 @@ class Forecaster(nn.Module):
         channels, height, breadth = latent_shape
         self.hours, self.fine, wide = hours, fine, fine**2 * width
         self.register_buffer("static", static)
-        self.register_buffer("modes", torch.zeros(directions))
-        self.register_buffer("rest", torch.zeros(channels))
+        self.register_buffer("modes", torch.zeros(directions * (directions + 1) // 2))
+        self.register_buffer("rest", torch.zeros(height, channels * (channels + 1) // 2))
         self.register_buffer("lasting", torch.zeros(2))
         self.inputs = nn.Linear(channels, wide)
         self.statics = nn.Linear(len(static), wide)
@@ -106,14 +112,32 @@ class Forecaster(nn.Module):
         """What steps in a row are wrong by, from white noise, each (N, steps, K, h, w)."""
         inside, outside = parts(noise.flatten(2), directions)
         modes, rest = self.lasting.tolist()
-        amplitudes = self.modes * _red(inside, modes)
-        left = self.rest[:, None, None] * _red(outside, rest).reshape(noise.shape)
+        amplitudes = _red(inside, modes) @ lower(self.modes).mT
+        left = torch.einsum("hkl,nslhw->nskhw", lower(self.rest), _red(outside, rest).reshape(noise.shape))
         return joined(amplitudes, left.flatten(2), directions).reshape(noise.shape)
 
 
 def _red(white: Tensor, r: float) -> Tensor:
     """Of variance 1 as white noise (N, steps, n) is, but each step r times the last and something new."""
-    steps = [white[:, 0]]
-    for new in white[:, 1:].unbind(1):
-        steps.append(r * steps[-1] + (1 - r**2) ** 0.5 * new)
-    return torch.stack(steps, dim=1)
+    red = white.clone()
+    for k in range(1, white.shape[1]):
+        red[:, k] = r * red[:, k - 1] + (1 - r**2) ** 0.5 * white[:, k]
+    return red
+
+
+def lower(rows: Tensor) -> Tensor:
+    """Lower-triangular matrices (..., n, n) of their rows one after the other, (..., n (n + 1) / 2)."""
+    size = math.isqrt(2 * rows.shape[-1])
+    whole = rows.new_zeros(*rows.shape[:-1], size, size)
+    whole[..., *torch.tril_indices(size, size)] = rows
+    return whole
+
+
+def factor(covariance: Tensor) -> Tensor:
+    """L of covariances (..., n, n), as rows of lower triangles, (..., n (n + 1) / 2).
+
+    A covariance of few states is not positive definite by itself: `ALONE` of it is taken for independent.
+    """
+    own = torch.diag_embed(covariance.diagonal(dim1=-2, dim2=-1))
+    found = torch.linalg.cholesky((1 - ALONE) * covariance + ALONE * own)
+    return found[..., *torch.tril_indices(*covariance.shape[-2:])]

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from models.prior.forecaster import Forecaster
+from models.prior.forecaster import Forecaster, factor
 from models.prior.modes import parts
 from models.training.accelerator import Machine, normal, reduced, seeds
 from models.training.config import ForecasterConfig, SphereConfig
@@ -16,7 +16,7 @@ from models.training.processes import Share
 from models.training.run import Report, Tick
 from models.training.trajectories import Trajectories, spread, windows
 
-MEASURED = 400  # states after which what it is wrong by is measured
+MEASURED = 1600  # states after which what it is wrong by is measured
 TOGETHER = 16
 
 
@@ -114,7 +114,9 @@ def measure_errors(
         directions: the Climatology's modes of space, (r, K h w).
     """
     own = directions.float().to(forecaster.static)
-    modes, rest = torch.zeros_like(forecaster.modes), torch.zeros_like(forecaster.rest)
+    channels, height, _ = latents.shape[1:]
+    modes = torch.zeros(len(own), len(own), dtype=torch.float64)
+    rest = torch.zeros(height, channels, channels, dtype=torch.float64)
     last = config.window - 2
     later, first = torch.zeros(2), spread(found.starts(config.years["validate"], last + 1), MEASURED)
     for part in first.split(TOGETHER):
@@ -122,11 +124,11 @@ def measure_errors(
         with torch.no_grad():
             off = torch.stack([forecaster(states[:, k], when[:, k]) - states[:, k + 1] for k in (0, last)])
         inside, left = parts(off.flatten(2), own)
-        outside = left.unflatten(2, (len(rest), -1))
-        modes += inside.square().mean(0).sum(0)
-        rest += outside.square().mean((0, 3)).sum(0)
-        later += torch.stack([inside.prod(0).sum(), outside.prod(0).sum() / outside.shape[3]]).cpu()
-    total = torch.stack([modes.sum(), rest.sum()]).cpu()
-    forecaster.modes.copy_((modes / len(first)).sqrt())
-    forecaster.rest.copy_((rest / len(first)).sqrt())
+        outside = left.unflatten(2, latents.shape[1:])
+        modes += torch.einsum("knr,kns->rs", inside, inside).cpu() / 2
+        rest += torch.einsum("knchw,kndhw->hcd", outside, outside).cpu() / 2
+        later += torch.stack([inside.prod(0).sum(), outside.prod(0).sum()]).cpu()
+    total = torch.stack([modes.trace(), rest.diagonal(dim1=1, dim2=2).sum()])
+    forecaster.modes.copy_(factor(modes / len(first)))
+    forecaster.rest.copy_(factor(rest / (len(first) * latents.shape[3])))
     forecaster.lasting.copy_((later / total).clamp(0, 1) ** (1 / last))

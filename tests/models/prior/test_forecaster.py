@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from models.prior.forecaster import Forecaster
+from models.prior.forecaster import Forecaster, factor, lower
 
 SHAPE = (3, 4, 8)
 DIRECTIONS = torch.linalg.qr(torch.randn(math.prod(SHAPE), 2, generator=torch.Generator().manual_seed(3)))[
@@ -58,8 +58,12 @@ def test_a_year_begins_anew(forecaster: Forecaster):
 
 def test_each_step_is_off_by_what_it_has_been_wrong_by_and_what_lasts_of_it():
     network, count = a_forecaster(), 4000
-    network.modes.copy_(torch.tensor([3.0, 0.5]))
-    network.rest.copy_(torch.tensor([0.1, 0.2, 0.3]))
+    modes = torch.tensor([[9.0, 0.9], [0.9, 0.25]])
+    rest = torch.tensor([[1.0, 0.8, 0.0], [0.8, 4.0, -2.0], [0.0, -2.0, 9.0]]) * torch.linspace(
+        0.01, 0.02, SHAPE[1]
+    ).reshape(-1, 1, 1)
+    network.modes.copy_(factor(modes))
+    network.rest.copy_(factor(rest))
     network.lasting.copy_(torch.tensor([0.8, 0.5]))
     white = torch.randn(count, 2, *SHAPE, generator=torch.Generator().manual_seed(2))
     with torch.no_grad():
@@ -68,13 +72,24 @@ def test_each_step_is_off_by_what_it_has_been_wrong_by_and_what_lasts_of_it():
         )  # states stay, but for errors
     off, later = course.diff(dim=1).flatten(2).unbind(1)
     inside = off @ DIRECTIONS.T
-    torch.testing.assert_close(inside.std(0), network.modes, rtol=0.05, atol=0)
-    rest = (off - inside @ DIRECTIONS).unflatten(1, SHAPE)
-    torch.testing.assert_close(rest.square().mean((0, 2, 3)).sqrt(), network.rest, rtol=0.05, atol=0)
-    torch.testing.assert_close((later @ DIRECTIONS.T).std(0), network.modes, rtol=0.05, atol=0)
+    torch.testing.assert_close(inside.T.cov(), modes, rtol=0.05, atol=0.05)
+    left = (off - inside @ DIRECTIONS).unflatten(1, SHAPE)
+    together = torch.einsum("nkhw,nlhw->hkl", left, left) / (count * SHAPE[2])
+    torch.testing.assert_close(together, rest, rtol=0.06, atol=0.003)
+    torch.testing.assert_close((later @ DIRECTIONS.T).T.cov(), modes, rtol=0.05, atol=0.05)
     assert float((inside * (later @ DIRECTIONS.T)).mean() / inside.square().mean()) == pytest.approx(
         0.8, abs=0.05
     )
+
+
+def test_a_covariance_is_its_factor_times_itself_but_for_a_little_that_is_independent():
+    a = torch.randn(5, 3, 4, generator=torch.Generator().manual_seed(0)).double()
+    few = a @ a.mT / 4 + 0.1 * torch.eye(3)
+    again = lower(factor(few)) @ lower(factor(few)).mT
+    torch.testing.assert_close(again.diagonal(dim1=1, dim2=2), few.diagonal(dim1=1, dim2=2))
+    assert float((again - few).abs().max()) < 0.03 * float(few.abs().max())
+    one = torch.ones(1, 3, 3)  # of one state only
+    assert torch.isfinite(factor(one)).all()
 
 
 def test_the_season_is_heard(forecaster: Forecaster):
