@@ -48,11 +48,8 @@ class Windows:
         """The same with other noise."""
         return replace(self, seed=seed)
 
-    def forecast(self, times: pd.DatetimeIndex, start: Tensor, share: float = 1.0) -> Tensor:
+    def forecast(self, times: pd.DatetimeIndex, start: Tensor) -> Tensor:
         """What the prior's forecaster makes of first states (N, K, h, w), over any length, (N, L, K, h, w).
-
-        Arguments:
-            share: of its errors that is added to what it says.
 
         Raises:
             ValueError: the prior has none.
@@ -62,7 +59,7 @@ class Windows:
         white = noise.states(FORECAST, (len(times), *start.shape[1:]))[:, 1:]
         directions, when = self.prior.climatology.directions.float(), float(year_fraction(times)[0])
         with torch.no_grad():
-            return forecaster.course(start, when, share * white, directions)
+            return forecaster.course(start, when, white, directions)
 
     def interpolated(
         self, times: pd.DatetimeIndex, reported: Sequence[Reported | None], count: int = 64

@@ -2,7 +2,7 @@ r"""An ensemble of latent states that follows reports: the prior's forecaster is
 
 Between reports each member goes on as the forecaster has it, off by a draw of what that is wrong by,
 
-    z_k+1 = f(z_k) + SHARE n_k,
+    z_k+1 = f(z_k) + n_k,
 
 and reports move members on the grid, column by column (`letkf.py`); of what they are moved by, latents get
 what the code makes of it, z + E(after) - E(before), so that nothing else is lost by coming and going.
@@ -28,7 +28,6 @@ from models.state.time import year_fraction
 SETTLING = 12  # steps in which a forecaster makes weather of what a Gaussian has drawn
 TOGETHER = 8  # members that are decoded at once
 BACK = pd.Timedelta(hours=12)  # for which reports say something of a column as it was
-SHARE = 0.75  # of the forecaster's errors: relaxation makes up for the rest of them
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,7 +84,7 @@ class Follower:
         Raises:
             ValueError: the prior has no forecaster.
         """
-        errors = SHARE * self._errors(times, len(z))
+        errors = self._errors(times, len(z))
         states: list[Tensor] = []
         fields: list[Tensor] = []
         unseen: list[Tensor] = []  # what of a state no field says

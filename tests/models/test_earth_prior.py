@@ -10,6 +10,8 @@ from models.analysis import Analysis, sample
 from models.observations.table import empty
 from models.prior.card import load_card
 from models.prior.prior import Prior, load_prior
+from models.state.time import year_fraction
+from models.weather import open_weather
 
 TIMES = pd.date_range("2001-01-10", periods=5, freq="6h", tz="UTC").as_unit("ns")
 
@@ -51,3 +53,23 @@ def test_reports_of_a_trajectory_bring_members_to_it(earth: Prior):
     assert ratio["v685"] < 0.95 and ratio["z500"] < 0.9  # winds there nothing has observed
     spread = members.std(0, ddof=1)
     assert (spread.mean((0, 2, 3)) > 0).all() and np.isfinite(members).all()
+
+
+def test_what_its_forecaster_is_wrong_by_looks_like_what_it_is_said_to_be_wrong_by(earth: Prior):
+    """In fields, on days that it has not seen: latents that were wrong each for itself would make heights of
+    twice the error.
+    """
+    with open_weather(earth.card) as days:
+        times = pd.DatetimeIndex(days.time.values)
+        fields = np.stack([days[name].values for name in earth.card.state.names], axis=1)
+    z, forecaster = earth.encode(torch.from_numpy(fields)), earth.need_forecaster()
+    white = torch.randn(len(z) - 1, 1, *z.shape[1:], generator=torch.Generator().manual_seed(0))
+    drawn = forecaster.errors(white, earth.climatology.directions.float())[:, 0]
+    with torch.no_grad():
+        after = forecaster(z[:-1], torch.from_numpy(year_fraction(times[:-1])))
+        real, made = (earth.decode(x) - earth.decode(z[1:]) for x in (after, z[1:] + drawn))
+    weight = torch.from_numpy(earth.card.state.grid.area_weights)
+    size = [(x.double().square() * weight).mean((0, 2, 3)).sqrt() for x in (real, made)]
+    ratio = dict(zip(earth.card.state.names, (size[1] / size[0]).tolist(), strict=True))
+    for name in ("u510", "v510", "t510", "sp", "z500", "q685"):
+        assert 0.85 < ratio[name] < 1.4, ratio

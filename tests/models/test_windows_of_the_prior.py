@@ -50,15 +50,6 @@ def test_the_forecaster_is_nearer_than_a_state_that_stays_and_knows_how_near(
     assert float(spread / off.square().mean().sqrt()) == pytest.approx(1, abs=0.2)
 
 
-def test_a_forecast_with_half_of_the_errors_is_off_by_half_after_a_step(
-    windows: Windows, truth: Truth
-) -> None:
-    start, times = encoded(windows, truth, 0).expand(4, -1, -1, -1), truth.times[:2]
-    none, half, whole = (windows.forecast(times, start, share)[:, -1] for share in (0.0, 0.5, 1.0))
-    torch.testing.assert_close(half - none, (whole - none) / 2, atol=1e-4, rtol=0)
-    assert float((whole - none).abs().max()) > 0.01
-
-
 def test_a_prior_without_a_forecaster_says_so(windows: Windows, truth: Truth) -> None:
     prior = replace(windows.prior, forecaster=None)
     with pytest.raises(ValueError, match="the prior earth-t21 has no forecaster"):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.ensemble.follower import SETTLING, SHARE, Follower
+from models.ensemble.follower import SETTLING, Follower
 from models.ensemble.letkf import Tuning
 from models.prior.card import load_card
 from models.prior.prior import load_prior
@@ -38,7 +38,7 @@ def error(follower: Follower, z: torch.Tensor, there: np.ndarray) -> float:
     return float(np.sqrt((((fields.mean(0) - there) / np.array(state.std)[:, None, None]) ** 2).mean()))
 
 
-def test_without_reports_it_is_the_forecasters_course_with_a_share_of_its_errors(
+def test_without_reports_it_is_the_forecasters_course_with_its_errors(
     follower: Follower, truth: Truth, season: torch.Tensor
 ) -> None:
     z = follower.follow(truth.times[:3], [None] * 3, season)[:, -1]
@@ -48,7 +48,7 @@ def test_without_reports_it_is_the_forecasters_course_with_a_share_of_its_errors
     )
     plain = forecaster(forecaster(season, when), when)
     off = (z - plain).flatten(1)
-    wanted = SHARE * float((forecaster.modes.square().sum() + 16 * forecaster.rest.square().sum()).sqrt())
+    wanted = float((forecaster.modes.square().sum() + 16 * forecaster.rest.square().sum()).sqrt())
     assert 1.0 < float(off.norm(dim=1).mean()) / wanted < 2.2  # of two steps, alike in part
     assert float(off.mean()) == pytest.approx(0, abs=0.01)
 
