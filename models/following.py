@@ -56,7 +56,11 @@ def follow(
 def reports(
     analysis: Analysis, superobs: pd.DataFrame, likelihood: str = "gaussian"
 ) -> list[Prepared | None]:
-    """The superobs state by state, each as of the state it belongs to, in the order of their names."""
+    """The superobs state by state, in the order of their names, each as if of the time of its state.
+
+    An ensemble moves from state to state: of what is reported between two it does not interpolate, as the
+    posterior does.
+    """
     superobs = superobs.sort_values("obs_id", ignore_index=True)
     way = LIKELIHOODS[likelihood]
     if way is not None:

@@ -263,7 +263,9 @@ def _gaussian(analysis: Analysis, table: pd.DataFrame) -> tuple[np.ndarray, np.n
     rows = torch.eye(decoded.numel()).reshape(-1, *decoded.shape)
     jacobian = torch.cat([torch.func.vmap(pull)(part)[0].flatten(1) for part in rows.split(256)])
     there, spread = analysis.linear(table).predict(decoded.flatten().double(), jacobian.double())
-    return there.reshape(decoded.shape).numpy(), spread.reshape(decoded.shape).numpy(), decoded.numpy()
+    possible = prior.card.state.possible
+    oi, std = (x.reshape(decoded.shape).numpy() for x in (there, spread))
+    return possible(oi), std, possible(decoded.numpy())
 
 
 def summary(state: StateSpec, trials: Sequence[Trial]) -> dict[str, dict[str, float]]:

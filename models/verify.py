@@ -95,10 +95,10 @@ def _receipts(
     ensemble mean), spread and rank (among all members, which are not independent).
     """
     value = comparable["value"].to_numpy()
-    background = analysis.operator(comparable)(analysis.prior.decode(analysis.mean)).double().numpy()
+    background = analysis.operator(comparable)(torch.from_numpy(analysis.prior.fields(analysis.mean)))
     numbers = pd.DataFrame(
         {
-            "o_minus_b": value - background,
+            "o_minus_b": value - background.double().numpy(),
             "o_minus_a": value - predicted.mean(axis=0),
             "spread": spread(predicted) if len(predicted) > 1 else np.nan,
             "rank": (predicted < value).sum(axis=0).astype(float),

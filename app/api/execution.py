@@ -104,7 +104,7 @@ class Inputs(_Strict):
     following: Annotated[int, AfterValidator(_enough)] = Field(
         default=0,
         ge=0,
-        le=4096,
+        le=1024,
         strict=True,
         description=(
             f"{FEWEST} or more: members of an ensemble that follows the same observations with the prior's "
@@ -139,7 +139,7 @@ def check(inputs: Inputs, batches: BatchBook) -> dict[str, Any]:
         detail = f"the prior {card.name} has {', '.join(card.presets)}"
         errors.append({"pointer": "#/inputs/preset", "detail": detail})
     if inputs.following and not card.has_forecaster:
-        detail = f"the prior {card.name} has no forecaster: nothing can follow observations beside it"
+        detail = f"the prior {card.name} has no forecaster that could carry an ensemble: leave following out"
         errors.append({"pointer": "#/inputs/following", "detail": detail})
     if errors:
         detail = "; ".join(e["detail"] for e in errors)

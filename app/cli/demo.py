@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.cli.options import ONE_THREAD
+from app.cli.options import ONE_THREAD, Following
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -34,9 +34,7 @@ def command(
     members: Annotated[int, typer.Option(min=4, help="Members of the ensemble.")] = 16,
     preset: Annotated[str, typer.Option(help="fast, balanced or careful.")] = "fast",
     prior: Annotated[str, typer.Option(help="Prior to start from, such as europe.")] = "earth-t21",
-    following: Annotated[
-        int, typer.Option(min=0, help="Members of an ensemble beside it; 128 take three minutes more.")
-    ] = 0,
+    following: Following = 0,
     keep: Annotated[
         bool, typer.Option("--keep", help="Leave the service running afterwards, for the maps.")
     ] = False,

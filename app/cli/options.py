@@ -11,3 +11,13 @@ ONE_THREAD = ("OMP_NUM_THREADS", "1")
 two busy cores). For large priors on a CPU set the variable to the number of cores."""
 
 Url = Annotated[str | None, typer.Option("--url", envvar="SEREIN_URL", help="Address of the service.")]
+
+Following = Annotated[
+    int,
+    typer.Option(
+        min=0,
+        max=1024,
+        help="Members, 64 or more, of an ensemble that follows the same observations with the prior's "
+        "forecaster (earth-t21 has one); those sampled are moved to the mean of both. 0: none.",
+    ),
+]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from app.cli.options import Url
+from app.cli.options import Following, Url
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -46,10 +46,7 @@ def command(
     likelihood: Annotated[
         str, typer.Option(help="gaussian; or huber or varqc, which believe reports less that do not fit.")
     ] = "gaussian",
-    following: Annotated[
-        int,
-        typer.Option(min=0, help="Members of an ensemble beside it that the prior's forecaster carries on."),
-    ] = 0,
+    following: Following = 0,
     seed: Annotated[int, typer.Option(help="The same seed gives the same ensemble.")] = 0,
     withheld: Annotated[
         float, typer.Option(min=0, max=0.9, help="Share of stations kept back to verify with.")

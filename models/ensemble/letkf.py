@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+TOGETHER = 128  # columns whose matrices of N x N are in memory at once
 TAPER = 2.5  # times the length: no observation counts beyond
 
 
@@ -38,9 +39,19 @@ def analyse(
         value, error: observations and the standard deviation of their errors, (p,).
         distance: of the columns from the observations, in km, (G, p).
     """
-    mean, members = ensemble.mean(0), len(ensemble)
-    perturbation = ensemble - mean
+    mean = ensemble.mean(0)
     seen, misfit = (predicted - predicted.mean(0)) / error, (value - predicted.mean(0)) / error
+    parts = zip((ensemble - mean).split(TOGETHER, dim=2), distance.split(TOGETHER), strict=True)
+    after = torch.cat([_columns(own, seen, misfit, near, tuning) for own, near in parts], dim=2)
+    before_spread, spread = ensemble.std(0), after.std(0)
+    lost = (before_spread - spread) / spread.clamp_min(torch.finfo(spread.dtype).tiny)
+    moved = after.mean(0)
+    return mean + moved + (after - moved) * (1 + tuning.relaxation * lost)
+
+
+def _columns(perturbation: Tensor, seen: Tensor, misfit: Tensor, distance: Tensor, tuning: Tuning) -> Tensor:
+    """Departures of the analysis from the mean that was, (N, C, g), for some of the columns."""
+    members = len(perturbation)
     precision = (members - 1) * torch.eye(members, dtype=seen.dtype).repeat(len(distance), 1, 1)
     drawn = seen.new_zeros(len(distance), members)
     for column, own in enumerate(distance):
@@ -52,8 +63,4 @@ def analyse(
     values, vectors = torch.linalg.eigh(precision)
     weight = torch.einsum("gnk,gmk,gm->gn", vectors / values[:, None], vectors, drawn)
     transform = (vectors * ((members - 1) / values[:, None]).sqrt()) @ vectors.mT
-    moved = mean + torch.einsum("ncg,gn->cg", perturbation, weight)
-    after = torch.einsum("ncg,gnm->mcg", perturbation, transform)
-    before_spread, spread = perturbation.std(0), after.std(0)
-    lost = (before_spread - spread) / spread.clamp_min(torch.finfo(spread.dtype).tiny)
-    return moved + after * (1 + tuning.relaxation * lost)
+    return torch.einsum("ncg,gnm->mcg", perturbation, weight[:, :, None] + transform)

@@ -69,8 +69,9 @@ class PriorCard:
 
     @property
     def has_forecaster(self) -> bool:
-        """Has it learned what follows from a state? An ensemble can follow observations then."""
-        return "forecaster" in self.architecture
+        """Has it learned what becomes of a state in a step? An ensemble can follow observations then."""
+        own = self.architecture
+        return bool(own.get("forecaster")) and self.state.step_hours == own["climatology"]["steps"][0]
 
     @cached_property
     def weights_sha256(self) -> str:

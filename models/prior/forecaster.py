@@ -137,7 +137,13 @@ def factor(covariance: Tensor) -> Tensor:
     """L of covariances (..., n, n), as rows of lower triangles, (..., n (n + 1) / 2).
 
     A covariance of few states is not positive definite by itself: `ALONE` of it is taken for independent.
+
+    Raises:
+        ValueError: one of them is not finite.
     """
-    own = torch.diag_embed(covariance.diagonal(dim1=-2, dim2=-1))
+    if not covariance.isfinite().all():
+        raise ValueError("what the forecaster is wrong by is not finite: its training has diverged")
+    variance = covariance.diagonal(dim1=-2, dim2=-1)
+    own = torch.diag_embed(variance.clamp_min(1e-6 * float(variance.mean()) + 1e-30))
     found = torch.linalg.cholesky((1 - ALONE) * covariance + ALONE * own)
     return found[..., *torch.tril_indices(*covariance.shape[-2:])]

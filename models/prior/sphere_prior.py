@@ -56,9 +56,9 @@ def build_network(card: PriorCard) -> TrajectoryNetwork:
 
 def build_forecaster(card: PriorCard) -> Forecaster | None:
     """With untrained weights and static fields of zeros; None if the prior has none for its step."""
-    sizes = card.architecture.get("forecaster")
-    if sizes is None or card.state.step_hours != card.architecture["climatology"]["steps"][0]:
+    if not card.has_forecaster:
         return None
+    sizes = card.architecture["forecaster"]
     shape = build_autoencoder(card).latent_shape
     static = torch.zeros(card.architecture["denoiser"]["static"], *shape[1:])
     return Forecaster(shape, static, card.state.step_hours, **sizes)

@@ -49,7 +49,7 @@ def test_without_reports_it_is_the_forecasters_course_with_its_errors(
     plain = forecaster(forecaster(season, when), when)
     off = (z - plain).flatten(1)
     wanted = float((forecaster.modes.square().sum() + 16 * forecaster.rest.square().sum()).sqrt())
-    assert 1.0 < float(off.norm(dim=1).mean()) / wanted < 2.2  # of two steps, alike in part
+    assert 1.55 < float(off.norm(dim=1).mean()) / wanted < 2.1  # of two steps, alike in part
     assert float(off.mean()) == pytest.approx(0, abs=0.01)
 
 

@@ -88,8 +88,11 @@ def test_a_covariance_is_its_factor_times_itself_but_for_a_little_that_is_indepe
     again = lower(factor(few)) @ lower(factor(few)).mT
     torch.testing.assert_close(again.diagonal(dim1=1, dim2=2), few.diagonal(dim1=1, dim2=2))
     assert float((again - few).abs().max()) < 0.03 * float(few.abs().max())
-    one = torch.ones(1, 3, 3)  # of one state only
+    one = torch.ones(1, 3, 3)  # of one state only, and of a latent that is never wrong
+    one[0, 2] = one[0, :, 2] = 0
     assert torch.isfinite(factor(one)).all()
+    with pytest.raises(ValueError, match="training has diverged"):
+        factor(one / 0)
 
 
 def test_the_season_is_heard(forecaster: Forecaster):
