@@ -23,7 +23,8 @@ from workers.steps.follow import FOLLOWED
 from workers.steps.step import Step
 from workers.store.objects import get_array, get_parquet, put_bytes, put_json, put_parquet
 
-UNPUBLISHED = ("prepared.parquet", "superobs.parquet", FOLLOWED)
+PREPARED = ("prepared.parquet", "superobs.parquet")
+UNPUBLISHED = (*PREPARED, FOLLOWED)
 
 
 def publish(step: Step) -> list[NewStep]:
@@ -31,7 +32,7 @@ def publish(step: Step) -> list[NewStep]:
     step.report(0.0, stage="verifying")
     job, zarr = the_analysis(step.request), step.key("ensemble.zarr")
     state = job.prior.card.state
-    rows, superobs = (get_parquet(step.store, step.key(name)) for name in UNPUBLISHED[:2])
+    rows, superobs = (get_parquet(step.store, step.key(name)) for name in PREPARED)
     members = read_members(step.store, zarr, state)
     if step.request.get("following"):
         members = beside(job, members, get_array(step.store, step.key(FOLLOWED)))
