@@ -26,13 +26,14 @@ from models.observations.quality.superob import superob
 from models.observations.quality.thinning import nearest_sounding
 from models.observations.variables import VARIABLES, channel_names
 from models.observations.withholding import limit_stations, withhold
-from models.posterior.gaussian import GaussianObservations, LinearObservations
-from models.posterior.linearise import dense, linearise
+from models.posterior.gaussian import GaussianObservations
+from models.posterior.linearise import dense, linearise, to_be_judged
 from models.posterior.noise import CounterNoise
 from models.posterior.posterior import Posterior
 from models.posterior.robust import LIKELIHOODS, believed
 from models.posterior.sampler import Preset, Progress
 from models.posterior.sampler import sample as draw
+from models.posterior.states import StateObservations
 from models.prior.prior import Prior
 from models.state.time import padded, year_fraction
 
@@ -87,7 +88,11 @@ class Analysis:
         """The rows of `frame` as observations linear in the latents."""
         return linearise(self.prior, self.operator(frame), self.mean, *_values(frame))
 
-    def dense(self, frame: pd.DataFrame) -> LinearObservations:
+    def to_be_judged(self, frame: pd.DataFrame) -> GaussianObservations:
+        """The same for judging the rows a few at a time."""
+        return to_be_judged(self.prior, self.operator(frame), self.mean, *_values(frame))
+
+    def dense(self, frame: pd.DataFrame) -> StateObservations:
         """The same with the Jacobian as a matrix, however many rows there are."""
         return dense(self.prior, self.operator(frame), self.mean, *_values(frame))
 
@@ -158,7 +163,7 @@ def _with_errors(analysis: Analysis, frame: pd.DataFrame) -> pd.DataFrame:
 def _against_climatology(analysis: Analysis, frame: pd.DataFrame, check: Callable[[], None]) -> pd.DataFrame:
     """First-guess and buddy checks of the rows that passed so far."""
     chosen = np.flatnonzero(usable(frame).to_numpy())
-    seen = analysis.dense(frame.iloc[chosen])
+    seen = analysis.to_be_judged(frame.iloc[chosen])
     expected, departure = np.full(len(frame), np.nan), np.full(len(frame), np.nan)
     departure[chosen] = (seen.value - seen.background).numpy()
     expected[chosen] = (seen.variance() + seen.error**2).sqrt().numpy()
@@ -168,8 +173,8 @@ def _against_climatology(analysis: Analysis, frame: pd.DataFrame, check: Callabl
 
     def covariance_of(rows: NDArray[np.int64]) -> Array:
         check()
-        part = seen.part(torch.from_numpy(position[rows]))
-        return (part.covariance() + torch.diag(part.error**2)).numpy()
+        own = torch.from_numpy(position[rows])
+        return (seen.among(own) + torch.diag(seen.error[own].double() ** 2)).numpy()
 
     return buddy(checked, departure, covariance_of, analysis.index(frame))
 

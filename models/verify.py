@@ -11,8 +11,9 @@ from models.analysis import Analysis, Array
 from models.observations.flags import Flag, usable
 from models.observations.operator import ObservationOperator
 from models.observations.variables import channel_names
-from models.posterior.gaussian import GaussianObservations
+from models.posterior.gaussian import TOGETHER, GaussianObservations
 from models.posterior.robust import VarQC, believed
+from models.posterior.states import StateObservations
 from models.verification.baselines import Baseline, nearest_station
 from models.verification.certificate import certificate
 from models.verification.consistency import consistency
@@ -64,7 +65,7 @@ def _baselines(
 ) -> dict[str, Baseline]:
     """What others make of observations that were kept back; `linear`: those assimilated."""
     there = analysis.dense(withheld)
-    mean, std = linear.predict(there.background, there.rows)
+    mean, std = _predicted(linear, there)
     sources = rows[(usable(rows) & (rows["use"] == "active")).to_numpy()]
     value, _ = nearest_station(
         withheld["latitude"],
@@ -79,8 +80,15 @@ def _baselines(
     return {
         "climatology": Baseline(there.background.numpy(), climate),
         "nearest_station": Baseline(value),
-        "optimal_interpolation": Baseline(mean.numpy(), std.numpy()),
+        "optimal_interpolation": Baseline(mean, std),
     }
+
+
+def _predicted(linear: GaussianObservations, there: StateObservations) -> tuple[Array, Array]:
+    """What optimal interpolation makes of other observations, a few at a time; their rows are long."""
+    parts = [there.part(rows) for rows in torch.arange(len(there.value)).split(TOGETHER)]
+    mean, std = zip(*(linear.predict(part.background, part.rows) for part in parts), strict=True)
+    return torch.cat(mean).numpy(), torch.cat(std).numpy()
 
 
 def _group(analysis: Analysis, frame: pd.DataFrame) -> NDArray[np.str_]:

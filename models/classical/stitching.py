@@ -125,7 +125,7 @@ class Windows:
 
     def _newton(self, observe: Callable[[Tensor], Tensor], gaussian: StateObservations) -> StateObservations:
         """Linearised where the Gaussian posterior is, `background` being what it thinks of the mean."""
-        positions = gaussian.states.unique()
+        positions = gaussian.states
         at = self.zero
         for _ in range(NEWTON):
             gaussian = self._tangent(at[positions], tuple(positions.tolist()))
@@ -146,7 +146,7 @@ class Windows:
             rows.append(at.pull(torch.eye(number)).flatten(1).double())
         jacobian = torch.cat(rows)
         zero = torch.zeros(len(jacobian), dtype=torch.float64)
-        return StateObservations(
+        return StateObservations.each(
             zero,
             zero + sensor.error,
             zero,

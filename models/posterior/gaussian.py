@@ -52,6 +52,14 @@ class GaussianObservations(ABC):
         """Diagonal of J J^T, (p,)."""
 
     @abstractmethod
+    def variance(self) -> Tensor:
+        """Diagonal of J C J^T, (p,)."""
+
+    @abstractmethod
+    def among(self, rows: Tensor) -> Tensor:
+        """J C J^T of the observations at these positions, (n, n)."""
+
+    @abstractmethod
     def bracket(self, sigma: float | None = None, inflation: Tensor | None = None) -> Bracket:
         """S with the covariance left at `sigma` (C if None); error variances times `inflation` (p,)."""
 
@@ -192,6 +200,10 @@ class LinearObservations(GaussianObservations):
         """Diagonal of J V J^T, (p,)."""
         variances, floor = self.left(sigma)
         return self._along.square() @ (variances - floor) + floor * self.squares
+
+    def among(self, rows: Tensor) -> Tensor:
+        """J C J^T of the observations at these positions, (n, n)."""
+        return self.part(rows).covariance()
 
     def part(self, rows: Tensor) -> "LinearObservations":
         """The observations at these positions."""

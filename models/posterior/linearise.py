@@ -1,18 +1,20 @@
 """Observations made linear in the latents, at the climatological mean: a matrix, or its action if many."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
 from torch import Tensor
 
 from models.observations.operator import ObservationOperator
-from models.posterior.gaussian import GaussianObservations, LinearObservations
+from models.posterior.gaussian import GaussianObservations
 from models.posterior.jacobian import Jacobian
 from models.posterior.many import ManyObservations
 from models.posterior.states import StateObservations
 from models.posterior.tangent import Tangent
 from models.prior.prior import Prior
 
-MANY = 5000  # observations; a dense Jacobian and its factor are small below
+MANY = 5000  # observations, or rows of a dense Jacobian: it and its factor are small below
 
 
 def linearise(
@@ -24,25 +26,38 @@ def linearise(
     return dense(prior, operator, mean, value, error)
 
 
+def to_be_judged(
+    prior: Prior, operator: ObservationOperator, mean: Tensor, value: Tensor, error: Tensor
+) -> GaussianObservations:
+    """The same for those who ask how far some are expected to go together: nothing is solved for all.
+
+    So stations that report again and again may be as many as they like.
+    """
+    ways = len(_looks(operator, len(mean))[0].index)
+    return (dense if ways <= MANY else by_action)(prior, operator, mean, value, error)
+
+
 def dense(
     prior: Prior, operator: ObservationOperator, mean: Tensor, value: Tensor, error: Tensor
-) -> LinearObservations:
-    """With the Jacobian as a matrix, float64; of each state's own part, where no observation sees two.
+) -> StateObservations:
+    """With the Jacobian as a matrix, float64.
 
     The decoder knows no time, so a state's latents only matter to that state; and the climatological mean
     hardly changes in a window, so the decoder is linearised once, at its average: what is observed of several
     states in the same way has the same row.
     """
-    states, rows, local = _by_state(operator, len(mean))
-    index, which = _distinct(local)
-    parts = _rows(prior, index, mean.mean(0))[which]
+    ways, looks, weight = _looks(operator, len(mean))
+    jacobian = _rows(prior, ways, mean.mean(0))
     background = operator(prior.decode(mean)).double()
-    if len(rows) == len(value):
-        order = rows.argsort()
-        return StateObservations(value, error, background, prior.climatology, parts[order], states[order])
-    jacobian = torch.zeros(len(value), *mean.shape, dtype=torch.float64)
-    jacobian[rows, states] = parts.reshape(-1, *mean.shape[1:])
-    return LinearObservations(value, error, background, prior.climatology, jacobian.flatten(1))
+    return StateObservations(value, error, background, prior.climatology, jacobian, looks, weight)
+
+
+def _looks(operator: ObservationOperator, states: int) -> tuple[ObservationOperator, Tensor, Tensor]:
+    """Ways to look at a state, as H; and looks and their weights as `StateObservations` has them."""
+    at, rows, local = _by_state(operator, states)
+    weight = local.weight.abs().sum(1)
+    ways, which = _distinct(replace(local, weight=local.weight / weight[:, None]))
+    return ways, torch.stack([rows, at, which], dim=1), weight
 
 
 def _by_state(operator: ObservationOperator, states: int) -> tuple[Tensor, Tensor, ObservationOperator]:
@@ -55,9 +70,11 @@ def _by_state(operator: ObservationOperator, states: int) -> tuple[Tensor, Tenso
 
 
 def _distinct(operator: ObservationOperator) -> tuple[ObservationOperator, Tensor]:
-    """H without rows that are like others, and which of those each row is."""
-    index = torch.where(operator.weight == 0, 0, operator.index)
-    taps = torch.cat([index.double(), operator.weight], dim=1).numpy()
+    """H without rows that are like others but for rounding, and which of those each row is."""
+    order = (operator.weight == 0).byte().argsort(dim=1, stable=True)
+    weight = operator.weight.gather(1, order)
+    index = torch.where(weight == 0, 0, operator.index.gather(1, order))
+    taps = torch.cat([index.double(), weight], dim=1).numpy().round(9)
     _, first, which = np.unique(taps, axis=0, return_index=True, return_inverse=True)
     rows = torch.from_numpy(first)
     return (

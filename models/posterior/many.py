@@ -59,6 +59,29 @@ class ManyObservations(GaussianObservations):
         """Diagonal of J J^T, (p,)."""
         return self.along.square().sum(-1) + self.rest
 
+    def variance(self) -> Tensor:
+        """Diagonal of J C J^T, (p,)."""
+        along, rest = self.along.double().square(), self.rest.double()
+        return along @ self.climatology.variances.double() + self.climatology.floor * rest
+
+    def among(self, rows: Tensor) -> Tensor:
+        """J C J^T of the observations at these positions, (n, n); small scales add to it patch by patch."""
+        along, (patch, place) = self.along[rows].double(), self._places
+        outside = torch.diag(self.rest[rows].double())
+        for k in patch[rows].unique().tolist():
+            own = (patch[rows] == k).nonzero()[:, 0] if k >= 0 else rows[:0]
+            at = place[rows[own]]
+            outside[own[:, None], own] = self.small[k].covariance[at[:, None], at].double()
+        return (along * self.climatology.variances) @ along.T + self.climatology.floor * outside
+
+    @cached_property
+    def _places(self) -> tuple[Tensor, Tensor]:
+        """Which patch each observation is in, -1 for none, and where in it, (p,) each."""
+        patch, place = torch.full((2, len(self.rest)), -1)
+        for k, own in enumerate(self.small):
+            patch[own.rows], place[own.rows] = k, torch.arange(len(own.rows))
+        return patch, place
+
     def bracket(self, sigma: float | None = None, inflation: Tensor | None = None) -> Bracket:
         """By the Woodbury identity in the space of the modes, of observations turned patch by patch.
 

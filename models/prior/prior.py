@@ -108,17 +108,25 @@ def load_prior(card: PriorCard, step_hours: int | None = None) -> Prior:
         step_hours: between states, if not the card's: some priors have learned several.
 
     Raises:
-        ValueError: the prior has not learned that step.
+        ValueError: the prior has not learned that step, or its weights are not those of its card.
     """
     kind = card.architecture.get("kind")
     if step_hours is not None:
         card = _at_step(card, step_hours)
     if kind == "classical":
         return _of_model(card, classical.load(card.folder))
-    if kind == "sphere":
-        return _of_sphere(card)
-    prior = build(card, card.architecture)
     weights = {k: v.float() for k, v in load_file(card.weights_path).items()}
+    try:
+        return _of_sphere(card, weights) if kind == "sphere" else _of_region(card, weights)
+    except (KeyError, RuntimeError) as error:
+        raise ValueError(
+            f"{card.weights_path} does not hold the weights that card.json beside it describes; take both "
+            f"from one training, with this version of Serein: {error}"
+        ) from error
+
+
+def _of_region(card: PriorCard, weights: dict[str, Tensor]) -> Prior:
+    prior = build(card, card.architecture)
     for part, module in (("autoencoder", prior.autoencoder), ("denoiser", prior.denoiser)):
         module.load_state_dict(
             {k.partition(".")[2]: v for k, v in weights.items() if k.startswith(f"{part}.")}
@@ -141,8 +149,7 @@ def _at_step(card: PriorCard, step_hours: int) -> PriorCard:
     return replace(card, state=replace(card.state, step_hours=step_hours))
 
 
-def _of_sphere(card: PriorCard) -> Prior:
-    weights = {k: v.float() for k, v in load_file(card.weights_path).items()}
+def _of_sphere(card: PriorCard, weights: dict[str, Tensor]) -> Prior:
     return Prior(card, *assemble(card, weights))
 
 

@@ -7,6 +7,7 @@ import pytest
 from models.analysis import Analysis, prepare, sample
 from models.observations.flags import Flag
 from models.osse import example_network, observe
+from models.posterior import linearise
 from models.testing.toy import gaussian_prior
 from models.verify import verify
 
@@ -41,6 +42,21 @@ def test_withheld_observations_do_not_touch_what_is_assimilated(
     assert superobs.equals(superobs_again)
     active = rows["use"] == "active"
     assert rows.loc[active, "qc"].tolist() == again.loc[active, "qc"].tolist()
+
+
+def test_very_many_reports_are_judged_as_few_are(
+    analysis: Analysis, table: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a row of the Jacobian for each; between states as well as at them."""
+    between = pd.to_timedelta(np.arange(len(table)) % 3 * 10, "min")
+    wild = table["value"] + table["error"] * np.where(np.arange(len(table)) % 7 == 3, 8.0, 0.0)
+    wrong = table.assign(time=table["time"] - between, value=wild)
+    rows, superobs = prepare(analysis, wrong)
+    assert {Flag.PASS, Flag.BUDDY} <= set(rows["qc"])
+    monkeypatch.setattr(linearise, "MANY", 0)
+    many, of_many = prepare(analysis, wrong)
+    assert many["qc"].tolist() == rows["qc"].tolist()
+    pd.testing.assert_frame_equal(superobs, of_many)
 
 
 def test_a_report_sent_twice_counts_once(analysis: Analysis, table: pd.DataFrame) -> None:

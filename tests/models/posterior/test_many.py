@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -52,6 +53,20 @@ def test_action_and_adjoint_are_those_of_the_matrix(
     assert torch.allclose(many.squares.double(), dense.squares, rtol=0.4)
 
 
+def test_stations_that_report_at_any_time_have_a_row_of_the_matrix_each(
+    analysis: Analysis, table: pd.DataFrame
+) -> None:
+    """And it does what the action does, also of what lies between two states."""
+    hours = np.random.default_rng(0).uniform(0, 24, len(table))
+    often = table.assign(time=TIMES[0] + pd.to_timedelta(hours, "h"))
+    dense, value = analysis.dense(often), torch.zeros(len(often), dtype=torch.float64)
+    many = by_action(analysis.prior, analysis.operator(often), analysis.mean, value, value + 1)
+    assert len(dense.jacobian) == len(table.groupby(["station_id", "variable"]))
+    a, w = noise(3, *dense.climatology.shape), noise(3, len(often))
+    assert torch.allclose(many.push(a).double(), dense.push(a), rtol=1e-4, atol=1e-2)
+    assert torch.allclose(many.pull(w), dense.pull(w.double()), rtol=1e-4, atol=1e-2)
+
+
 def test_a_guided_step_is_the_same_after_a_few_iterations(
     analysis: Analysis, table: pd.DataFrame, dense: LinearObservations, many: ManyObservations
 ) -> None:
@@ -89,6 +104,18 @@ def test_an_observation_between_two_states_is_in_one_patch(analysis: Analysis, t
     assert torch.cat([patch.rows for patch in many.small]).sort().values.tolist() == list(range(len(table)))
     for patch in many.small:
         torch.testing.assert_close(patch.covariance.diagonal(), many.rest[patch.rows])
+
+
+def test_what_the_climatology_expects_of_them_is_near(
+    dense: LinearObservations, many: ManyObservations
+) -> None:
+    rows = torch.arange(len(dense.value)).flip(0)[::3]
+    exact, near = dense.among(rows), many.among(rows)
+    torch.testing.assert_close(near.diagonal(), many.variance()[rows], rtol=1e-5, atol=0)
+    torch.testing.assert_close(many.variance(), dense.variance(), rtol=0.1, atol=0)
+    size = exact.diagonal().sqrt()
+    assert float(((near - exact) / size / size[:, None]).abs().max()) < 0.1
+    assert torch.linalg.eigvalsh(near + torch.diag(dense.error[rows] ** 2)).min() > 0
 
 
 def test_optimal_interpolation_is_near_and_errs_on_the_safe_side(

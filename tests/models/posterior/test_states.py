@@ -6,20 +6,24 @@ from models.posterior.gaussian import LinearObservations
 from models.posterior.states import StateObservations
 from models.prior.climatology import Climatology
 
-STATES = torch.tensor([0, 2, 2, 1, 0])
+# five observations: the third is of two states, and looks at them as the fourth does at one
+LOOKS = torch.tensor([[0, 0, 0], [1, 2, 1], [2, 2, 2], [3, 1, 2], [4, 0, 3], [2, 1, 2]])
+WEIGHT = torch.tensor([1.0, 1.0, 0.3, 1.0, 2.0, 0.7], dtype=torch.float64)
 
 
 def both() -> tuple[StateObservations, LinearObservations]:
+    """Without zeros, and with them."""
     generator = torch.Generator().manual_seed(0)
     climatology = Climatology(3, (2, 1, 4), rank=5)
     climatology.set_covariance(torch.cov(torch.randn(24, 60, generator=generator)))
     value, background = torch.randn(2, 5, generator=generator, dtype=torch.float64)
-    part = torch.randn(5, 8, generator=generator, dtype=torch.float64)
+    ways = torch.randn(4, 8, generator=generator, dtype=torch.float64)
     whole = torch.zeros(5, 3, 8, dtype=torch.float64)
-    whole[torch.arange(5), STATES] = part
+    for (row, state, way), weight in zip(LOOKS.tolist(), WEIGHT, strict=True):
+        whole[row, state] = weight * ways[way]
     error = torch.full((5,), 0.3, dtype=torch.float64)
     return (
-        StateObservations(value, error, background, climatology, part, STATES),
+        StateObservations(value, error, background, climatology, ways, LOOKS, WEIGHT),
         LinearObservations(value, error, background, climatology, whole.flatten(1)),
     )
 
@@ -32,6 +36,7 @@ def test_it_is_the_dense_form():
     torch.testing.assert_close(ours.push(windows), dense.push(windows))
     torch.testing.assert_close(ours.pull(weights), dense.pull(weights))
     torch.testing.assert_close(ours.squares, dense.squares)
+    torch.testing.assert_close(ours.rows, dense.rows)
     for sigma in (None, 0.5):
         torch.testing.assert_close(ours.covariance(sigma), dense.covariance(sigma))
         torch.testing.assert_close(ours.variance(sigma), dense.variance(sigma))
@@ -43,11 +48,23 @@ def test_it_is_the_dense_form():
 
 
 def test_a_part_of_it_is_too():
-    rows = torch.tensor([3, 1])
+    rows = torch.tensor([3, 2])
     ours, dense = (o.part(rows) for o in both())
     assert ours.states.tolist() == [1, 2]
     torch.testing.assert_close(ours.covariance(), dense.covariance())
     torch.testing.assert_close(ours.value, dense.value)
+    torch.testing.assert_close(both()[0].among(rows), both()[1].covariance()[rows[:, None], rows])
+
+
+def test_each_of_one_state_is_a_look_of_its_own():
+    whole, _ = both()
+    states = torch.tensor([2, 0, 2, 1])
+    own = StateObservations.each(*(torch.zeros(4).double(),) * 3, whole.climatology, whole.jacobian, states)
+    assert own.states.tolist() == [0, 1, 2]
+    for row, state in enumerate(states.tolist()):
+        expected = torch.zeros(3, 8).double()
+        expected[state] = whole.jacobian[row]
+        torch.testing.assert_close(own.rows[row], expected.flatten())
 
 
 def test_what_is_predicted_in_parts_is_the_whole(monkeypatch: pytest.MonkeyPatch):

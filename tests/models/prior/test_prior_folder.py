@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from models.prior.autoencoder import Autoencoder
-from models.prior.card import list_priors, load_card
+from models.prior.card import PriorCard, list_priors, load_card
 from models.prior.prior import load_prior
 from models.testing.toy import gaussian_prior, save_gaussian_prior
 from models.training.data import open_states
@@ -28,6 +28,13 @@ def test_a_prior_survives_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_an_unknown_prior_is_refused_with_those_that_exist() -> None:
     with pytest.raises(LookupError, match="europe"):
         load_card("atlantis")
+
+
+@pytest.mark.parametrize("card", [load_card("europe"), load_card("earth-t21")], ids=lambda card: card.name)
+def test_weights_of_another_card_are_refused_by_name(card: PriorCard) -> None:
+    wider = {**card.architecture["denoiser"], "width": 8}
+    with pytest.raises(ValueError, match=r"weights\.safetensors does not hold the weights that card\.json"):
+        load_prior(dataclasses.replace(card, architecture={**card.architecture, "denoiser": wider}))
 
 
 def test_the_linear_code_is_the_principal_components_of_patches() -> None:
