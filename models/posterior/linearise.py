@@ -29,12 +29,13 @@ def linearise(
 def to_be_judged(
     prior: Prior, operator: ObservationOperator, mean: Tensor, value: Tensor, error: Tensor
 ) -> GaussianObservations:
-    """The same for those who ask how far some are expected to go together: nothing is solved for all.
+    """As `linearise`, for those who ask for covariances of some rows at a time, and solve nothing for all.
 
-    So stations that report again and again may be as many as they like.
+    So stations may report as often as they like; but of more than `MANY` ways to look at a state, what small
+    scales add is an estimate.
     """
-    ways = len(_looks(operator, len(mean))[0].index)
-    return (dense if ways <= MANY else by_action)(prior, operator, mean, value, error)
+    few = len(value) <= MANY or len(_looks(operator, len(mean))[0].index) <= MANY
+    return (dense if few else by_action)(prior, operator, mean, value, error)
 
 
 def dense(
@@ -71,6 +72,7 @@ def _by_state(operator: ObservationOperator, states: int) -> tuple[Tensor, Tenso
 
 def _distinct(operator: ObservationOperator) -> tuple[ObservationOperator, Tensor]:
     """H without rows that are like others but for rounding, and which of those each row is."""
+    # where taps without weight are depends on the state, and is not to matter
     order = (operator.weight == 0).byte().argsort(dim=1, stable=True)
     weight = operator.weight.gather(1, order)
     index = torch.where(weight == 0, 0, operator.index.gather(1, order))

@@ -61,15 +61,15 @@ class ManyObservations(GaussianObservations):
 
     def variance(self) -> Tensor:
         """Diagonal of J C J^T, (p,)."""
-        along, rest = self.along.double().square(), self.rest.double()
-        return along @ self.climatology.variances.double() + self.climatology.floor * rest
+        inside = self.along.square() @ self.climatology.variances.to(self.along)
+        return (inside + self.climatology.floor * self.rest).double()
 
     def among(self, rows: Tensor) -> Tensor:
         """J C J^T of the observations at these positions, (n, n); small scales add to it patch by patch."""
         along, (patch, place) = self.along[rows].double(), self._places
-        outside = torch.diag(self.rest[rows].double())
-        for k in patch[rows].unique().tolist():
-            own = (patch[rows] == k).nonzero()[:, 0] if k >= 0 else rows[:0]
+        outside, there = torch.diag(self.rest[rows].double()), patch[rows]
+        for k in there[there >= 0].unique().tolist():
+            own = (there == k).nonzero()[:, 0]
             at = place[rows[own]]
             outside[own[:, None], own] = self.small[k].covariance[at[:, None], at].double()
         return (along * self.climatology.variances) @ along.T + self.climatology.floor * outside

@@ -23,7 +23,8 @@ class StateObservations(LinearObservations):
 
     Attributes:
         jacobian: ways to look at a state, (d, K h w), float64.
-        looks: an observation, the state it sees and how, a position in `jacobian`, (n, 3) int64.
+        looks: an observation, the state it sees and how, a position in `jacobian`, (n, 3) int64; of an
+            observation and a state there is one.
         weight: of each look, (n,), float64.
     """
 
@@ -51,59 +52,66 @@ class StateObservations(LinearObservations):
         return self.looks[:, 1].unique()
 
     @cached_property
-    def _parts(self) -> list[tuple[int, Tensor, Tensor, Tensor]]:
-        """States; observations that see them, how, and the weight of that."""
-        at = [(int(state), self.looks[:, 1] == state) for state in self.states]
-        return [(state, self.looks[own, 0], self.looks[own, 2], self.weight[own]) for state, own in at]
+    def _parts(self) -> list["_Part"]:
+        return [_Part.of(self, int(state)) for state in self.states]
 
     def push(self, anomalies: Tensor) -> Tensor:
         """J a, float64."""
         out = self.jacobian.new_zeros(len(anomalies), len(self.error))
-        for state, rows, way, weight in self._parts:
-            out[:, rows] += (anomalies[:, state].flatten(1).double() @ self.jacobian[way].T) * weight
+        for p in self._parts:
+            seen = anomalies[:, p.state].flatten(1).double() @ self.jacobian[p.ways].T
+            out[:, p.rows] += seen[:, p.which] * p.weight
         return out
 
     def pull(self, weights: Tensor) -> Tensor:
         """J^T w, float32."""
         out = torch.zeros(len(weights), *self.climatology.shape)
-        for state, rows, way, weight in self._parts:
-            pulled = (weights[:, rows] * weight) @ self.jacobian[way]
-            out[:, state] = pulled.float().reshape(out[:, state].shape)
+        for p in self._parts:
+            of_ways = weights.new_zeros(len(weights), len(p.ways), dtype=p.weight.dtype)
+            of_ways.index_add_(1, p.which, weights[:, p.rows] * p.weight)
+            out[:, p.state] = (of_ways @ self.jacobian[p.ways]).float().reshape(out[:, p.state].shape)
         return out
 
     @cached_property
     def squares(self) -> Tensor:
         """Diagonal of J J^T, (p,)."""
-        out, squares = torch.zeros_like(self.error), self.jacobian.square().sum(-1)
-        for _, rows, way, weight in self._parts:
-            out[rows] += weight**2 * squares[way]
+        out, squares = self.jacobian.new_zeros(len(self.error)), self.jacobian.square().sum(-1)
+        for p in self._parts:
+            out[p.rows] += p.weight**2 * squares[p.ways][p.which]
         return out
 
     @cached_property
     def _along(self) -> Tensor:
         out = self.jacobian.new_zeros(len(self.error), len(self.climatology.variances))
-        for state, rows, way, weight in self._parts:
-            out[rows] += weight[:, None] * self.climatology.along_state(self.jacobian[way], state)
+        for p in self._parts:
+            along = self.climatology.along_state(self.jacobian[p.ways], p.state)
+            out[p.rows] += p.weight[:, None] * along[p.which]
         return out
 
     @cached_property
     def _gram(self) -> Tensor:
         out = self.jacobian.new_zeros(len(self.error), len(self.error))
-        for _, rows, way, weight in self._parts:
-            own = weight[:, None] * self.jacobian[way]
-            out[rows[:, None], rows] += own @ own.T
+        for p in self._parts:
+            ways = self.jacobian[p.ways]
+            gram = (ways @ ways.T)[p.which[:, None], p.which]
+            out[p.rows[:, None], p.rows] += p.weight[:, None] * gram * p.weight
         return out
 
     @property
     def rows(self) -> Tensor:
         """J, zeros included."""
         out = self.jacobian.new_zeros(len(self.error), self.climatology.shape[0], self.jacobian.shape[1])
-        for state, rows, way, weight in self._parts:
-            out[rows, state] = weight[:, None] * self.jacobian[way]
+        for p in self._parts:
+            out[p.rows, p.state] = p.weight[:, None] * self.jacobian[p.ways[p.which]]
         return out.flatten(1)
 
+    def among(self, rows: Tensor) -> Tensor:
+        """J C J^T of the observations at these positions, (n, n)."""
+        along, (variances, floor) = self._along[rows], self.left(None)
+        return (along * (variances - floor)) @ along.T + floor * self.part(rows)._gram
+
     def part(self, rows: Tensor) -> "StateObservations":
-        """The observations at these positions."""
+        """The observations at these positions, each once."""
         place = torch.full((len(self.error),), -1)
         place[rows] = torch.arange(len(rows))
         own = place[self.looks[:, 0]] >= 0
@@ -118,3 +126,29 @@ class StateObservations(LinearObservations):
             looks=looks,
             weight=self.weight[own],
         )
+
+
+@dataclass(frozen=True, eq=False)
+class _Part:
+    """What is seen of a state.
+
+    Attributes:
+        state: which.
+        rows: observations that see it, (m,).
+        ways: in which it is seen, positions in `jacobian`, each once.
+        which: of `ways`, of each observation, (m,).
+        weight: of that, (m,).
+    """
+
+    state: int
+    rows: Tensor
+    ways: Tensor
+    which: Tensor
+    weight: Tensor
+
+    @classmethod
+    def of(cls, seen: StateObservations, state: int) -> Self:
+        own = seen.looks[:, 1] == state
+        rows, _, way = seen.looks[own].unbind(1)
+        ways, which = way.unique(return_inverse=True)
+        return cls(state, rows, ways, which, seen.weight[own])

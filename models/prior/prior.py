@@ -118,10 +118,11 @@ def load_prior(card: PriorCard, step_hours: int | None = None) -> Prior:
     weights = {k: v.float() for k, v in load_file(card.weights_path).items()}
     try:
         return _of_sphere(card, weights) if kind == "sphere" else _of_region(card, weights)
-    except (KeyError, RuntimeError) as error:
+    except (KeyError, TypeError, RuntimeError) as error:
+        first = "\n".join(f"{type(error).__name__}: {error}".splitlines()[:3])
         raise ValueError(
-            f"{card.weights_path} does not hold the weights that card.json beside it describes; take both "
-            f"from one training, with this version of Serein: {error}"
+            f"{card.weights_path}: names and shapes of these weights are not what card.json beside them "
+            f"describes; take both from one training with this version of Serein: {first}"
         ) from error
 
 

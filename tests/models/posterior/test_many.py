@@ -65,6 +65,8 @@ def test_stations_that_report_at_any_time_have_a_row_of_the_matrix_each(
     a, w = noise(3, *dense.climatology.shape), noise(3, len(often))
     assert torch.allclose(many.push(a).double(), dense.push(a), rtol=1e-4, atol=1e-2)
     assert torch.allclose(many.pull(w), dense.pull(w.double()), rtol=1e-4, atol=1e-2)
+    near, exact = many.among(torch.arange(len(often))), dense.covariance()
+    assert float((near - exact).abs().max() / exact.diagonal().max()) < 0.1
 
 
 def test_a_guided_step_is_the_same_after_a_few_iterations(
@@ -116,6 +118,8 @@ def test_what_the_climatology_expects_of_them_is_near(
     size = exact.diagonal().sqrt()
     assert float(((near - exact) / size / size[:, None]).abs().max()) < 0.1
     assert torch.linalg.eigvalsh(near + torch.diag(dense.error[rows] ** 2)).min() > 0
+    alone = dataclasses.replace(many, small=())  # small scales of each for itself
+    torch.testing.assert_close(alone.among(rows).diagonal(), near.diagonal(), rtol=1e-5, atol=0)
 
 
 def test_optimal_interpolation_is_near_and_errs_on_the_safe_side(

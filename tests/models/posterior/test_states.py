@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -54,6 +56,14 @@ def test_a_part_of_it_is_too():
     torch.testing.assert_close(ours.covariance(), dense.covariance())
     torch.testing.assert_close(ours.value, dense.value)
     torch.testing.assert_close(both()[0].among(rows), both()[1].covariance()[rows[:, None], rows])
+
+
+def test_errors_may_be_shared():
+    shared = torch.tensor([[1.0], [0.0], [2.0], [0.5], [0.0]], dtype=torch.float64)
+    ours, dense = (replace(o, shared=shared) for o in both())
+    misfit = torch.ones(2, 5, dtype=torch.float64)
+    torch.testing.assert_close(ours.bracket().whiten(misfit), dense.bracket().whiten(misfit))
+    torch.testing.assert_close(ours.part(torch.tensor([2, 0])).shared, shared[[2, 0]])
 
 
 def test_each_of_one_state_is_a_look_of_its_own():
