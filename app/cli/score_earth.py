@@ -34,7 +34,8 @@ def earth(
         str | None, typer.Option(help="fast, balanced or careful; balanced, and fast in the short form.")
     ] = None,
     length: Annotated[float, typer.Option(help="Of the LETKFs' localisation, km.")] = 700.0,
-    relaxation: Annotated[float, typer.Option(help="Of the LETKFs to prior spread, 0 to 1.")] = 0.6,
+    relaxation: Annotated[float, typer.Option(help="Of the LETKF to prior spread, 0 to 1.")] = 0.6,
+    relaxation_another: Annotated[float, typer.Option(help="Of that with another model.")] = 0.9,
     seed: Annotated[int, typer.Option(help="Of observations and samplers.")] = 1,
     as_json: Json = False,
     quick: Quick = False,
@@ -79,6 +80,7 @@ def earth(
         peers=peers,
         preset=preset or ("fast" if quick else "balanced"),
         tuning=Tuning(length, relaxation),
+        another=Tuning(length, relaxation_another),
         seed=seed,
     )
     try:

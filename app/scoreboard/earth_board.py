@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 MODES = ("cold", "cycled", "forecast", "smoother")
 IN_A_ROW = {"cycled", "forecast", "smoother"}  # those that need windows in a row
 LEADS = 5  # days of a forecast
+ANOTHER = Tuning(relaxation=0.9)  # a model that is wrong needs more spread than it would keep
 Say = Callable[[str], None]
 
 
@@ -43,7 +44,7 @@ class Options:
         members: of the posterior of a window, in mirrored pairs.
         following, peers: of our ensemble that follows the reports, and of the LETKFs.
         preset: of our windows.
-        tuning: of the LETKFs.
+        tuning, another: of the LETKF with the truth's model, and of that with another: as served each best.
     """
 
     data: Path | None = None
@@ -58,6 +59,7 @@ class Options:
     peers: int = 40
     preset: str = "balanced"
     tuning: Tuning = field(default_factory=Tuning)
+    another: Tuning = ANOTHER
     seed: int = 1
     prior: str = "earth-t21"
 
@@ -138,8 +140,9 @@ class Board:
             return {}
         from app.scoreboard.earth_peers import Peer  # jcm, of an extra
 
-        make = partial(Peer.at, self.truth, self.state, first, self.options.peers, self.options.tuning)
-        return {"letkf": make()} | ({"letkf, another model": make(another=True)} if another else {})
+        make = partial(Peer.at, self.truth, self.state, first, self.options.peers)
+        found = {"letkf": make(self.options.tuning)}
+        return found | ({"letkf, another model": make(self.options.another, another=True)} if another else {})
 
 
 def _demand(options: Options, states: int, a_day: int) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -94,6 +95,20 @@ def test_windows_in_a_row_go_on_from_each_other_and_draw_each_posterior_once(mon
     ranks = {name: len(row[name]["channels"]["sp"]["ranks"]) for name in ("serein", "posterior")}
     assert ranks == {"serein": 3 + 1, "posterior": 4 // 2 + 1}
     assert all(row[name]["cpu_seconds"] >= 0.3 for name in ("serein", "posterior"))
+
+
+def test_an_letkf_with_another_model_has_a_tuning_of_its_own(monkeypatch):
+    pytest.importorskip("jcm")
+    from app.scoreboard.earth_peers import Peer
+
+    def at(cls, truth, state, position, members, tuning, another=False):
+        return tuning.relaxation, another
+
+    monkeypatch.setattr(Peer, "at", classmethod(at))
+    board = earth_board.Board.of(earth_board.Options(days=3, spin_up=0), print)
+    board = replace(board, truth=replace(board.truth, leaves={"of": "a run"}))
+    assert board.peers(0) == {"letkf": (0.6, False)}
+    assert board.peers(0, another=True)["letkf, another model"] == (0.9, True)
 
 
 class Clairvoyant:
