@@ -193,8 +193,12 @@ class LinearObservations(GaussianObservations):
         return self._covariance(None)
 
     def _covariance(self, sigma: float | None) -> Tensor:
+        return self._of(self._along, self._gram, sigma)
+
+    def _of(self, along: Tensor, gram: Tensor, sigma: float | None) -> Tensor:
+        """J V J^T of observations with these parts in the modes (n, rank), and J J^T (n, n)."""
         variances, floor = self.left(sigma)
-        return (self._along * (variances - floor)) @ self._along.T + floor * self._gram
+        return (along * (variances - floor)) @ along.T + floor * gram
 
     def variance(self, sigma: float | None = None) -> Tensor:
         """Diagonal of J V J^T, (p,)."""
@@ -203,7 +207,7 @@ class LinearObservations(GaussianObservations):
 
     def among(self, rows: Tensor) -> Tensor:
         """J C J^T of the observations at these positions, (n, n)."""
-        return self.part(rows).covariance()
+        return self._of(self._along[rows], self.part(rows)._gram, None)
 
     def part(self, rows: Tensor) -> "LinearObservations":
         """The observations at these positions."""

@@ -1,6 +1,7 @@
 """Observations made linear in the latents, at the climatological mean: a matrix, or its action if many."""
 
 from dataclasses import replace
+from typing import NamedTuple, Self
 
 import numpy as np
 import torch
@@ -26,6 +27,21 @@ def linearise(
     return dense(prior, operator, mean, value, error)
 
 
+class _Looks(NamedTuple):
+    """Ways to look at a state, as H; and looks and their weights as `StateObservations` has them."""
+
+    ways: ObservationOperator
+    looks: Tensor
+    weight: Tensor
+
+    @classmethod
+    def of(cls, operator: ObservationOperator, states: int) -> Self:
+        at, rows, local = _by_state(operator, states)
+        weight = local.weight.abs().sum(1)
+        ways, which = _distinct(replace(local, weight=local.weight / weight[:, None]))
+        return cls(ways, torch.stack([rows, at, which], dim=1), weight)
+
+
 def to_be_judged(
     prior: Prior, operator: ObservationOperator, mean: Tensor, value: Tensor, error: Tensor
 ) -> GaussianObservations:
@@ -34,31 +50,33 @@ def to_be_judged(
     So stations may report as often as they like; but of more than `MANY` ways to look at a state, what small
     scales add is an estimate.
     """
-    few = len(value) <= MANY or len(_looks(operator, len(mean))[0].index) <= MANY
-    return (dense if few else by_action)(prior, operator, mean, value, error)
+    looks = _Looks.of(operator, len(mean))
+    if len(looks.ways.index) > MANY:
+        return by_action(prior, operator, mean, value, error)
+    return dense(prior, operator, mean, value, error, looks)
 
 
 def dense(
-    prior: Prior, operator: ObservationOperator, mean: Tensor, value: Tensor, error: Tensor
+    prior: Prior,
+    operator: ObservationOperator,
+    mean: Tensor,
+    value: Tensor,
+    error: Tensor,
+    looks: _Looks | None = None,
 ) -> StateObservations:
     """With the Jacobian as a matrix, float64.
 
     The decoder knows no time, so a state's latents only matter to that state; and the climatological mean
     hardly changes in a window, so the decoder is linearised once, at its average: what is observed of several
     states in the same way has the same row.
+
+    Arguments:
+        looks: of `operator`, where they are known already.
     """
-    ways, looks, weight = _looks(operator, len(mean))
+    ways, rows, weight = looks or _Looks.of(operator, len(mean))
     jacobian = _rows(prior, ways, mean.mean(0))
     background = operator(prior.decode(mean)).double()
-    return StateObservations(value, error, background, prior.climatology, jacobian, looks, weight)
-
-
-def _looks(operator: ObservationOperator, states: int) -> tuple[ObservationOperator, Tensor, Tensor]:
-    """Ways to look at a state, as H; and looks and their weights as `StateObservations` has them."""
-    at, rows, local = _by_state(operator, states)
-    weight = local.weight.abs().sum(1)
-    ways, which = _distinct(replace(local, weight=local.weight / weight[:, None]))
-    return ways, torch.stack([rows, at, which], dim=1), weight
+    return StateObservations(value, error, background, prior.climatology, jacobian, rows, weight)
 
 
 def _by_state(operator: ObservationOperator, states: int) -> tuple[Tensor, Tensor, ObservationOperator]:

@@ -105,11 +105,6 @@ class StateObservations(LinearObservations):
             out[p.rows, p.state] = p.weight[:, None] * self.jacobian[p.ways[p.which]]
         return out.flatten(1)
 
-    def among(self, rows: Tensor) -> Tensor:
-        """J C J^T of the observations at these positions, (n, n)."""
-        along, (variances, floor) = self._along[rows], self.left(None)
-        return (along * (variances - floor)) @ along.T + floor * self.part(rows)._gram
-
     def part(self, rows: Tensor) -> "StateObservations":
         """The observations at these positions, each once."""
         place = torch.full((len(self.error),), -1)

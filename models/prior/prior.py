@@ -117,7 +117,9 @@ def load_prior(card: PriorCard, step_hours: int | None = None) -> Prior:
         return _of_model(card, classical.load(card.folder))
     weights = {k: v.float() for k, v in load_file(card.weights_path).items()}
     try:
-        return _of_sphere(card, weights) if kind == "sphere" else _of_region(card, weights)
+        if kind == "sphere":
+            return Prior(card, *assemble(card, weights))
+        return _of_region(card, weights)
     except (KeyError, TypeError, RuntimeError) as error:
         first = "\n".join(f"{type(error).__name__}: {error}".splitlines()[:3])
         raise ValueError(
@@ -148,10 +150,6 @@ def _at_step(card: PriorCard, step_hours: int) -> PriorCard:
         known = ", ".join(map(str, learned))
         raise ValueError(f"the prior {card.name} has learned steps of {known} hours, not of {step_hours}")
     return replace(card, state=replace(card.state, step_hours=step_hours))
-
-
-def _of_sphere(card: PriorCard, weights: dict[str, Tensor]) -> Prior:
-    return Prior(card, *assemble(card, weights))
 
 
 def save_prior(prior: Prior, folder: Path) -> None:
