@@ -14,13 +14,12 @@ from models.observations.operator import ObservationOperator
 from models.observations.reports import Reported
 from models.posterior.given import GivenState, given
 from models.posterior.linearise import by_action
-from models.posterior.noise import FORECAST, CounterNoise
+from models.posterior.noise import CounterNoise
 from models.posterior.posterior import Posterior
 from models.posterior.sampler import Preset
 from models.posterior.sampler import sample as draw
 from models.posterior.tangent import Tangent
 from models.prior.prior import Prior
-from models.state.time import year_fraction
 
 Array = NDArray[np.float64]
 
@@ -47,19 +46,6 @@ class Windows:
     def with_seed(self, seed: int) -> "Windows":
         """The same with other noise."""
         return replace(self, seed=seed)
-
-    def forecast(self, times: pd.DatetimeIndex, start: Tensor) -> Tensor:
-        """What the prior's forecaster makes of first states (N, K, h, w), over any length, (N, L, K, h, w).
-
-        Raises:
-            ValueError: the prior has none.
-        """
-        forecaster = self.prior.need_forecaster()
-        noise = CounterNoise(self.seed, range(len(start)), times, mirrored=False)
-        white = noise.states(FORECAST, (len(times), *start.shape[1:]))[:, 1:]
-        directions, when = self.prior.climatology.directions.float(), float(year_fraction(times)[0])
-        with torch.no_grad():
-            return forecaster.course(start, when, white, directions)
 
     def interpolated(
         self, times: pd.DatetimeIndex, reported: Sequence[Reported | None], count: int = 64

@@ -15,6 +15,7 @@ import pandas as pd
 from torch import Tensor
 
 from app.scoreboard.earth_board import LEADS, Board
+from models.ensemble.follower import Follower
 from models.hybrid import Hybrid
 from models.observations.reports import Reported
 from models.verification.field_scores import FieldScores, summary
@@ -101,7 +102,8 @@ class Forecasts:
         board, windows = self.board, self.board.windows
         a_day, start = board.length - 1, windows.states(end)
         whole = board.truth.times[first : first + LEADS * a_day + 1]
-        ahead = windows.with_seed(windows.seed + AHEAD + first).forecast(whole, end)
+        forecaster = Follower(windows.prior, windows.seed + AHEAD + first)
+        ahead = forecaster.follow(whole, [None] * len(whole), end)
         peer, nothing = peer and peer.copy(), [None] * board.length
         for day in range(1, LEADS + 1):
             board.say(f"forecast, day {day} of {LEADS}")

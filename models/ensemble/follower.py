@@ -2,10 +2,11 @@ r"""An ensemble of latent states that follows reports: the prior's forecaster is
 
 Between reports each member goes on as the forecaster has it, off by a draw of what that is wrong by,
 
-    z_k+1 = f(z_k) + n_k,
+    z_k+1 = E(f(D(z_k))) + n_k,
 
-and reports move members on the grid, column by column (`letkf.py`); of what they are moved by, latents get
-what the code makes of it, z + E(after) - E(before), so that nothing else is lost by coming and going.
+and reports move members on the grid, column by column (`letkf.py`), from where f takes them on. At the end
+latents get what the code makes of all that they were moved by, z + E(after) - E(before), so that nothing
+else is lost by coming and going.
 
 What moves members today moves what they were before, too: what they predict and what they were go together
 (the ensemble Kalman smoother; Evensen & van Leeuwen 2000; without a cost, Kalnay & Yang 2010). But columns
@@ -28,6 +29,15 @@ from models.state.time import year_fraction
 SETTLING = 12  # steps in which a forecaster makes weather of what a Gaussian has drawn
 TOGETHER = 8  # members that are decoded at once
 BACK = pd.Timedelta(hours=12)  # for which reports say something of a column as it was
+
+
+@dataclass(eq=False)
+class _Members:
+    """Members at one of the times: latents and fields before reports, and fields after those so far."""
+
+    z: Tensor
+    before: Tensor
+    fields: Tensor
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +72,7 @@ class Follower:
         anomaly = climate.apply(lambda c: c.sqrt(), white)[:, 0]
         z = climate.mean(torch.from_numpy(year_fraction(window)))[0] + anomaly
         for when, error in zip(times, self._errors(times, size).unbind(1), strict=False):
-            z = self._ahead(z, when) + error
+            z = self._ahead(self._decoded(z), when) + error
             told()
         return z
 
@@ -85,21 +95,20 @@ class Follower:
             ValueError: the prior has no forecaster.
         """
         errors = self._errors(times, len(z))
-        states: list[Tensor] = []
-        fields: list[Tensor] = []
-        unseen: list[Tensor] = []  # what of a state no field says
+        done: list[Tensor] = []
+        near: list[_Members] = []  # those that reports may still move
         for k, own in enumerate(reported):
             if k:
-                z = self._ahead(states[-1], times[k - 1]) + errors[:, k - 1]
-            states.append(z)
-            fields.append(self._decoded(z))
-            unseen.append(z - self._encoded(fields[k]))
+                z = self._ahead(near[-1].fields, times[k - 1]) + errors[:, k - 1]
+            while near and times[k] - times[len(done)] > BACK:
+                done.append(self._latents(near.pop(0)))
+            fields = self._decoded(z)
+            near.append(_Members(z, fields, fields))
             if own is not None:
-                near = [j for j in range(k + 1) if times[k] - times[j] <= BACK]
-                for j, moved in zip(near, self._moved([fields[j] for j in near], own), strict=True):
-                    fields[j], states[j] = moved, unseen[j] + self._encoded(moved)
+                for members, moved in zip(near, self._moved([m.fields for m in near], own), strict=True):
+                    members.fields = moved
             told()
-        return torch.stack(states, dim=1)
+        return torch.stack([*done, *map(self._latents, near)], dim=1)
 
     def _errors(self, times: pd.DatetimeIndex, size: int) -> Tensor:
         """What the forecaster's steps between `times` are wrong by, (size, L - 1, K, h, w)."""
@@ -108,10 +117,11 @@ class Follower:
         white = noise.states(FORECAST, (len(times), *climate.shape[1:]))[:, 1:]
         return forecaster.errors(white, climate.directions.float())
 
-    def _ahead(self, z: Tensor, when: pd.Timestamp) -> Tensor:
+    def _ahead(self, fields: Tensor, when: pd.Timestamp) -> Tensor:
+        """What the forecaster makes of fields of that time, as latents."""
         year = float(year_fraction(pd.DatetimeIndex([when]))[0])
         with torch.no_grad():
-            return self.prior.need_forecaster().step(z, year)
+            return self._encoded(self.prior.ahead(fields, year))
 
     def _moved(self, fields: Sequence[Tensor], reported: Reported) -> tuple[Tensor, ...]:
         """Fields of states in a row, each (N, C, H, W), after reports of the last of them."""
@@ -128,6 +138,11 @@ class Follower:
         together = torch.cat(list(fields), dim=1)
         after = analyse(together.flatten(2), predicted, value, error, distance, self.tuning)
         return after.reshape(together.shape).split(now.shape[1], dim=1)
+
+    def _latents(self, members: _Members) -> Tensor:
+        if members.fields is members.before:
+            return members.z
+        return members.z + self._encoded(members.fields) - self._encoded(members.before)
 
     def _decoded(self, z: Tensor) -> Tensor:
         with torch.no_grad():  # few at once: activations are large

@@ -1,10 +1,16 @@
 r"""What becomes of a state in a few hours: the dynamics, learned by themselves.
 
-A denoiser of windows has to learn the dynamics from what noise leaves of them. Asked for the next state
-alone, a network of places and their neighbours (`columns.py`) learns them in a hundredth of the time. With
-what it has been wrong by, of modes of space P and of what is left,
+Air is carried from place to place, and waves go round the Earth in a day: what becomes of a place in a few
+hours depends on what is there, on its slopes, and a little on all that is smooth far away. So each place of
+the grid is told its fields and their slopes; in every block it says some words, hears their smooth parts (a
+weight for each degree of spherical harmonics, `harmonics.py`) and the slopes of these, and multiplies what it
+has heard (gated linear units; Dauphin et al. 2017), for advection is a product. Winds that come out, times
+the cosine of latitude, are as smooth as harmonics, also next to a pole. What is learned of one place serves
+all others, but for how loud words are, which each row has for itself.
 
-    z_k+1 = f(z_k) + P^T L_P n_k + (1 - P) L n'_k,        n_k ~ N(0, 1),
+With what it has been wrong by, in latents, of modes of space P and of what is left,
+
+    z_k+1 = E(f(D(z_k))) + P^T L_P n_k + (1 - P) L n'_k,        n_k ~ N(0, 1),
 
 is a forecast that says how far to trust it. L_P L_P^T is the covariance of amplitudes of modes, L L^T that of
 the latents of a place, one for each row of places: what latents are wrong by together makes winds or heights
@@ -15,106 +21,161 @@ state is known: it is no prior.
 
 import math
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from models.prior.climatology import HARMONICS, seasonal
-from models.prior.columns import CONDITION, ColumnBlock, gathered, spread
+from models.prior.columns import CONDITION
+from models.prior.harmonics import Harmonics
 from models.prior.modes import joined, parts
+from models.state.spec import StateSpec
 
-DAYS = 365.25
-TOGETHER = 16  # states of many that go through at once: more only fill the cache
 ALONE = 0.02  # of what it is wrong by
-CHANGE = 0.3  # of latents between states; what comes out is in units of it
+WINDS = frozenset({"u", "v", "10u", "10v"})
+PLACE = 4  # numbers that say how far north a place is
+
+
+class SphereBlock(nn.Module):
+    """What a place hears, and a gated network of two layers.
+
+    Arguments:
+        harmonics: of the grid.
+        width: of a place.
+        words: that it says.
+    """
+
+    def __init__(self, harmonics: Harmonics, width: int, words: int) -> None:
+        super().__init__()
+        degree, pace = torch.arange(harmonics.truncation + 1.0)[:, None], torch.arange(words) % 4
+        self.harmonics = harmonics
+        self.norm = nn.LayerNorm(width, elementwise_affine=False)
+        self.words = nn.Linear(width, words)
+        self.rows = nn.Parameter(torch.ones(len(harmonics.cosine), 1, words))
+        self.rows.data[..., 1::2] = harmonics.cosine  # of what is like a wind
+        self.degrees = nn.Parameter((1 / (1 + (degree / (4 * 2.0**pace)) ** 2))[:, None, None])
+        self.network = nn.Linear(width + 3 * words, 4 * width)
+        self.out = nn.Linear(2 * width, width)
+        self.condition = nn.Linear(CONDITION, 2 * width)
+        for layer in (self.out, self.condition):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, x: Tensor, condition: Tensor) -> Tensor:
+        """(N, H, W, width), (N, CONDITION) -> (N, H, W, width)."""
+        shift, scale = self.condition(condition)[:, None, None].chunk(2, dim=-1)
+        own = self.norm(x) * (1 + scale) + shift
+        said = self.words(own)
+        with torch.autocast(x.device.type, enabled=False):
+            found = self.harmonics.analyse(said.float() * self.rows) * self.degrees
+            heard = [self.harmonics.field(found), *self.harmonics.gradient(found)]
+        value, gate = self.network(torch.cat([own, *heard], dim=-1)).chunk(2, dim=-1)
+        return x + self.out(value * F.gelu(gate))
 
 
 class Forecaster(nn.Module):
-    """f: states (N, K, h, w) -> those one step later.
+    """f: standardised states (N, C, H, W) -> those one step later.
 
     Attributes:
+        change: of each channel in a step, standard deviation, standardised, (C,).
         modes: L_P, rows of the lower triangle one after the other, (r (r + 1) / 2,).
-        rest: L of each row of places, in the same way, (h, K (K + 1) / 2).
+        rest: L of each row of places of latents, in the same way, (h, K (K + 1) / 2).
         lasting: r, of both, (2,); from how alike errors are that are a window apart, for with the next ones
             they are more alike than such a series would have it.
 
     Arguments:
+        state: what states are.
+        static: orography and land, standardised, (2, H, W).
         latent_shape: (K, h, w).
-        static: fields per latent column, as of `ColumnNetwork`, (S, h, w).
-        hours: of a step.
         directions: r.
-        width, blocks, fine, mix: as of `ColumnNetwork`.
+        width, blocks, words: as of `SphereBlock`.
     """
 
     static: Tensor
+    change: Tensor
     modes: Tensor
     rest: Tensor
     lasting: Tensor
+    wind: Tensor
+    still: Tensor
+    place: Tensor
 
     def __init__(
         self,
-        latent_shape: tuple[int, int, int],
+        state: StateSpec,
         static: Tensor,
-        hours: int,
+        latent_shape: tuple[int, int, int],
         directions: int,
         width: int,
         blocks: int,
-        fine: int = 2,
-        mix: int = 96,
+        words: int = 48,
     ) -> None:
         super().__init__()
-        channels, height, breadth = latent_shape
-        self.hours, self.fine, wide = hours, fine, fine**2 * width
+        latent, height, _ = latent_shape
+        rows, breadth = state.grid.shape
+        channels = len(state.channels)
+        self.harmonics = Harmonics(state.grid.latitude, breadth, min(2 * rows, breadth) // 3)
         self.register_buffer("static", static)
+        self.register_buffer("change", torch.ones(channels))
         self.register_buffer("modes", torch.zeros(directions * (directions + 1) // 2))
-        self.register_buffer("rest", torch.zeros(height, channels * (channels + 1) // 2))
+        self.register_buffer("rest", torch.zeros(height, latent * (latent + 1) // 2))
         self.register_buffer("lasting", torch.zeros(2))
-        self.inputs = nn.Linear(channels, wide)
-        self.statics = nn.Linear(len(static), wide)
-        self.place = nn.Parameter(0.02 * torch.randn(height, breadth, wide))
+        wind = torch.tensor([c.variable in WINDS for c in state.channels])
+        still = torch.tensor(np.asarray(state.mean) / np.asarray(state.std), dtype=torch.float32)
+        self.register_buffer("wind", wind, persistent=False)
+        self.register_buffer("still", still, persistent=False)
+        self.register_buffer("place", _place(state.grid.latitude), persistent=False)
+        self.inputs = nn.Linear(3 * (channels + len(static)) + PLACE, width)
         self.embed = nn.Linear(2 * HARMONICS, CONDITION)
-        self.blocks = nn.ModuleList(ColumnBlock(width, mix) for _ in range(blocks))
+        self.blocks = nn.ModuleList(SphereBlock(self.harmonics, width, words) for _ in range(blocks))
         self.norm = nn.LayerNorm(width)
-        self.outputs = nn.Linear(wide, channels)
+        self.outputs = nn.Linear(width, channels)
         nn.init.zeros_(self.outputs.weight)
         nn.init.zeros_(self.outputs.bias)
 
-    def forward(self, z: Tensor, year_fraction: Tensor) -> Tensor:
+    def forward(self, x: Tensor, year_fraction: Tensor) -> Tensor:
         """One step; `year_fraction` (N,): when the states are."""
-        condition = F.silu(self.embed(seasonal(year_fraction)[..., 1:].to(z)))
-        places = self.inputs(z.movedim(1, -1)) + self.statics(self.static.movedim(0, -1)) + self.place
-        places = spread(places, self.fine)
+        condition = F.silu(self.embed(seasonal(year_fraction)[..., 1:].to(x)))
+        own = x.movedim(1, -1)
+        static = self.static.movedim(0, -1).expand(len(x), -1, -1, -1)
+        place = self.place.expand(*own.shape[:3], -1)
+        with torch.autocast(x.device.type, enabled=False):
+            fields = torch.cat([self._smooth(own.float()), static], dim=-1)
+            slopes = self.harmonics.gradient(self.harmonics.analyse(fields))
+        places = self.inputs(torch.cat([own, static, *slopes, place], dim=-1))
         for block in self.blocks:
             places = block(places, condition)
-        return z + CHANGE * self.outputs(gathered(self.norm(places), self.fine)).movedim(-1, 1)
+        after = own + self.change * self.outputs(self.norm(places)).float()
+        with torch.autocast(x.device.type, enabled=False):
+            winds = self._smooth(after)[..., self.wind]
+            winds = self.harmonics.field(self.harmonics.analyse(winds)) / self.harmonics.cosine
+        after[..., self.wind] = winds - self.still[self.wind]
+        return after.movedim(-1, 1)
 
-    def step(self, z: Tensor, year_fraction: float) -> Tensor:
-        """One step of however many states (N, K, h, w) of the same time."""
-        return torch.cat(
-            [self(part, part.new_full((len(part),), year_fraction)) for part in z.split(TOGETHER)]
-        )
-
-    def course(self, z: Tensor, year_fraction: float, noise: Tensor, directions: Tensor) -> Tensor:
-        """States (N, K, h, w) and those that follow, (N, 1 + steps, K, h, w), each off as f has been.
-
-        Arguments:
-            year_fraction: when the first states are.
-            noise: standard normal, (N, steps, K, h, w).
-            directions: the modes, orthonormal, (r, K h w).
-        """
-        states, when = [z], year_fraction
-        for off in self.errors(noise, directions).unbind(1):
-            states.append(self.step(states[-1], when) + off)
-            when = (when + self.hours / 24 / DAYS) % 1
-        return torch.stack(states, dim=1)
+    def _smooth(self, x: Tensor) -> Tensor:
+        """Standardised states, winds times the cosine of latitude and not less their mean, (N, H, W, C)."""
+        return torch.where(self.wind, (x + self.still) * self.harmonics.cosine, x)
 
     def errors(self, noise: Tensor, directions: Tensor) -> Tensor:
-        """What steps in a row are wrong by, from white noise, each (N, steps, K, h, w)."""
+        """What steps in a row are wrong by, in latents, from white noise, each (N, steps, K, h, w).
+
+        Arguments:
+            directions: the modes, orthonormal, (r, K h w).
+        """
         inside, outside = parts(noise.flatten(2), directions)
         modes, rest = self.lasting.tolist()
         amplitudes = _red(inside, modes) @ lower(self.modes).mT
         left = torch.einsum("hkl,nslhw->nskhw", lower(self.rest), _red(outside, rest).reshape(noise.shape))
         return joined(amplitudes, left.flatten(2), directions).reshape(noise.shape)
+
+
+def _place(latitude: NDArray[np.float64]) -> Tensor:
+    """Where rows are, of the size of 1 but next to the poles, (H, 1, `PLACE`)."""
+    phi = np.deg2rad(latitude)
+    told = [np.sin(phi), np.cos(phi), np.tan(phi) / 5, 0.2 / np.cos(phi)]
+    return torch.tensor(np.stack(told, axis=-1)[:, None], dtype=torch.float32)
 
 
 def _red(white: Tensor, r: float) -> Tensor:

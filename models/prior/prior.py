@@ -59,8 +59,7 @@ class Prior:
 
     def decode(self, z: Tensor) -> Tensor:
         """Latents (..., K, h, w) -> states in SI units (..., C, H, W)."""
-        x = self.autoencoder.decode(z)
-        return x * self._scale(self.card.state.std).to(x) + self._scale(self.card.state.mean).to(x)
+        return self._in_si(self.autoencoder.decode(z))
 
     def fields(self, z: Tensor) -> NDArray[np.float32]:
         """States in SI units as they are told to people, (..., C, H, W), none of them impossible."""
@@ -69,8 +68,20 @@ class Prior:
 
     def encode(self, states: Tensor) -> Tensor:
         """States in SI units (..., C, H, W) -> latents (..., K, h, w)."""
-        mean, std = self._scale(self.card.state.mean), self._scale(self.card.state.std)
-        return self.autoencoder.encode(((states.double() - mean) / std).float())
+        return self.autoencoder.encode(self._standardised(states))
+
+    def ahead(self, states: Tensor, year_fraction: float) -> Tensor:
+        """States of one time in SI units, (N, C, H, W), a step later, as the forecaster has them.
+
+        Raises:
+            ValueError: there is none.
+        """
+        forecaster = self.need_forecaster()
+        after = [
+            forecaster(x, x.new_full((len(x),), year_fraction))
+            for x in self._standardised(states).split(TOGETHER)
+        ]
+        return self._in_si(torch.cat(after))
 
     def need_forecaster(self) -> Forecaster:
         """The forecaster.
@@ -81,6 +92,13 @@ class Prior:
         if self.forecaster is None:
             raise ValueError(f"the prior {self.card.name} has no forecaster")
         return self.forecaster
+
+    def _standardised(self, states: Tensor) -> Tensor:
+        mean, std = self._scale(self.card.state.mean), self._scale(self.card.state.std)
+        return ((states.double() - mean) / std).float()
+
+    def _in_si(self, x: Tensor) -> Tensor:
+        return x * self._scale(self.card.state.std).to(x) + self._scale(self.card.state.mean).to(x)
 
     @staticmethod
     def _scale(x: Any) -> Tensor:
@@ -173,3 +191,4 @@ def write_prior(card: PriorCard, weights: dict[str, Tensor], folder: Path) -> No
 
 
 HALF_FROM = 4096  # values; smaller tensors stay in float32
+TOGETHER = 4  # states that are forecast at once: what a CPU computes of more does not stay in its caches

@@ -60,8 +60,7 @@ def build_forecaster(card: PriorCard) -> Forecaster | None:
         return None
     sizes = card.architecture["forecaster"]
     shape = build_autoencoder(card).latent_shape
-    static = torch.zeros(card.architecture["denoiser"]["static"], *shape[1:])
-    return Forecaster(shape, static, card.state.step_hours, **sizes)
+    return Forecaster(card.state, torch.zeros(2, *card.state.grid.shape), shape, **sizes)
 
 
 def lagged_of(card: PriorCard, weights: dict[str, Tensor]) -> LaggedCovariance:

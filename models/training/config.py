@@ -130,7 +130,8 @@ class TrajectoryConfig:
 class ForecasterConfig:
     """Size and training of the forecaster (see `models.prior.forecaster`).
 
-    `noise` is added to the latents that are forecast from; `validation` is a number of states.
+    `words` are what a place says in a block; `noise` is added to the latents that are decoded and forecast
+    from; `validation` is a number of states.
     """
 
     width: int
@@ -140,7 +141,7 @@ class ForecasterConfig:
     learning_rate: float
     noise: float
     validation: int
-    fine: int = 2
+    words: int = 48
 
 
 @dataclass(frozen=True)

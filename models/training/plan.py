@@ -7,7 +7,7 @@ from typing import Any, cast
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensorMode
 
 from models.prior.climatology import HARMONICS, Climatology
@@ -92,7 +92,7 @@ def plan(config: SphereConfig, at_once: int = 1) -> Plan:
             *(_denoiser(config, network, autoencoder.latent_shape, at_once, r) for r in (False, True)),
         ]
         if forecaster is not None:
-            stages.append(_forecaster(config, forecaster, at_once))
+            stages.append(_forecaster(config, forecaster, autoencoder, at_once))
         climatologies = _climatologies(config, autoencoder.latent_shape)
     states = HOURS // config.step_hours
     return Plan(
@@ -154,22 +154,30 @@ def _denoiser(
     )
 
 
-def _forecaster(config: SphereConfig, module: Forecaster, at_once: int) -> Stage:
-    settings = cast(ForecasterConfig, config.forecaster)
-    height, breadth = module.place.shape[:2]
-    states = torch.zeros(at_once, 2, module.inputs.in_features, height, breadth)
-    when, weight = torch.zeros(at_once, 2), torch.ones(height, 1)
-    took = footprint(lambda: squares_off(module, states, when, states[:, 1], weight).mean())
+def _forecaster(
+    config: SphereConfig, module: Forecaster, autoencoder: SphereAutoencoder, at_once: int
+) -> Stage:
+    settings, latent = cast(ForecasterConfig, config.forecaster), autoencoder.latent_shape
+    height, breadth = module.static.shape[1:]
+    after, z = torch.zeros(at_once, len(module.change), height, breadth), torch.zeros(at_once, *latent)
+    when, weight = torch.zeros(at_once), torch.ones(height, 1)
+
+    def step() -> Tensor:
+        with torch.no_grad():
+            x = autoencoder.decode(z)
+        return squares_off(module, x, when, after, weight).mean()
+
+    took = footprint(step)
     return Stage(
         name="forecaster",
         parameters=_parameters(module),
-        tokens=settings.fine**2 * height * breadth,
+        tokens=height * breadth,
         batch=settings.batch,
         steps=settings.steps,
         at_once=at_once,
         recompute=False,
         flop=took.flop * settings.batch // at_once,
-        memory=took.peak + 4 * states.numel() + _held(module),
+        memory=took.peak + 4 * (after.numel() + z.numel() + _parameters(autoencoder)) + _held(module),
     )
 
 

@@ -89,8 +89,8 @@ def train_sphere(
     tensors = _tensors(autoencoder, network, lagged)
     tensors |= fit_gains(config, network, lagged, latents, found, machine)
     if forecaster is not None:
-        train_forecaster(config, forecaster, latents, found, folder, report, tick, machine)
-        measure_errors(config, forecaster, lagged.spatial, latents, found)
+        train_forecaster(config, forecaster, autoencoder, latents, found, folder, report, tick, machine)
+        measure_errors(config, forecaster, autoencoder, lagged.spatial, latents, found)
         tensors |= {f"forecaster.{k}": v for k, v in forecaster.state_dict().items()}
     weights = {name: value.cpu() for name, value in tensors.items()}
     test = _in_si(residual(autoencoder, found, found.of_years(config.years["test"])), card)
@@ -144,7 +144,7 @@ def card_of(config: SphereConfig, grid: Grid, mean: np.ndarray, std: np.ndarray,
         "climatology": {"steps": config.steps},
     }
     if f := config.forecaster:
-        sizes = {k: getattr(f, k) for k in ("width", "blocks", "fine")}
+        sizes = {k: getattr(f, k) for k in ("width", "blocks", "words")}
         architecture["forecaster"] = {"directions": config.climatology.modes, **sizes}
     return described(config, spec, architecture, folder)
 
@@ -155,9 +155,9 @@ def build(card: PriorCard, static: Tensor) -> tuple[SphereAutoencoder, Trajector
         torch.manual_seed(0)  # initialisation of layers takes no generator
         autoencoder, network = build_autoencoder(card), build_network(card)
         forecaster = build_forecaster(card)
-    for module in (network, forecaster):
-        if module is not None:
-            module.static.copy_(F.pixel_unshuffle(static[None], autoencoder.patch)[0])
+    network.static.copy_(F.pixel_unshuffle(static[None], autoencoder.patch)[0])
+    if forecaster is not None:
+        forecaster.static.copy_(static)
     return autoencoder, network, forecaster
 
 

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from models.prior.forecaster import Forecaster, factor
 from models.prior.modes import parts
+from models.prior.sphere import SphereAutoencoder
 from models.training.accelerator import Machine, normal, reduced, seeds
 from models.training.config import ForecasterConfig, SphereConfig
 from models.training.loop import train
@@ -16,13 +17,17 @@ from models.training.processes import Share
 from models.training.run import Report, Tick
 from models.training.trajectories import Trajectories, spread, windows
 
+CHANGES = 400  # pairs of states from which it is known how much channels change
 MEASURED = 1600  # states after which what it is wrong by is measured
 TOGETHER = 16
+
+Batch = tuple[Tensor, Tensor, Tensor, list[int]]  # latents, when they are, states a step later, seeds
 
 
 def train_forecaster(
     config: SphereConfig,
     forecaster: Forecaster,
+    autoencoder: SphereAutoencoder,
     latents: np.ndarray,
     found: Trajectories,
     folder: Path,
@@ -30,25 +35,28 @@ def train_forecaster(
     tick: Tick,
     machine: Machine,
 ) -> None:
-    """Least squares, by area, of the next state; with noise on the one it follows from."""
+    """Least squares, by area, of the next state; from what the code keeps of the one before, with noise."""
     settings, device = cast(ForecasterConfig, config.forecaster), forecaster.static.device
-    weight = area_weights(found, forecaster).to(device)
+    weight = torch.as_tensor(found.grid.area_weights, dtype=torch.float32, device=device)
     starts = {name: found.starts(years, 1) for name, years in config.years.items()}
+    forecaster.change.copy_(_change(found, spread(starts["train"], CHANGES)))
     machine.ready(list(forecaster.blocks))
 
-    def load(first: Tensor, noise: Tensor) -> tuple[Tensor, Tensor, list[int]]:
-        return (*windows(latents, found, first, 2, 1), noise.tolist())
+    def load(first: Tensor, noise: Tensor) -> Batch:
+        z, when = windows(latents, found, first, 1, 1)
+        return z[:, 0], when[:, 0], found.states(first + 1), noise.tolist()
 
-    def batch_of(generator: torch.Generator, share: Share) -> tuple[Tensor, Tensor, list[int]]:
+    def batch_of(generator: torch.Generator, share: Share) -> Batch:
         possible = starts["train"]
         first = possible[torch.randint(len(possible), (settings.batch,), generator=generator)]
         noise = seeds(settings.batch, generator)
         return load(share.take(first), share.take(noise))
 
-    def losses(module: nn.Module, batch: tuple[Tensor, Tensor, list[int]]) -> Tensor:
-        states, when, noise = batch[0].to(device), batch[1].to(device), batch[2]
-        known = settings.noise * normal(states[:, 0], noise)
-        return squares_off(cast(Forecaster, module), states, when, known, weight, machine.bfloat16)
+    def losses(module: nn.Module, batch: Batch) -> Tensor:
+        z, when, after = (x.to(device) for x in batch[:3])
+        with torch.no_grad():
+            x = autoencoder.decode(z + settings.noise * normal(z, batch[3]))
+        return squares_off(cast(Forecaster, module), x, when, after, weight, machine.bfloat16)
 
     def validate(module: nn.Module) -> dict[str, float]:
         first = spread(starts["validate"], settings.validation)
@@ -74,41 +82,44 @@ def train_forecaster(
     forecaster.eval().requires_grad_(False)
 
 
-def area_weights(found: Trajectories, forecaster: Forecaster) -> Tensor:
-    """Of rows of latents, (h, 1)."""
-    rows = forecaster.place.shape[0]
-    weights = torch.as_tensor(found.grid.area_weights, dtype=torch.float32)
-    return weights.reshape(rows, -1).mean(1)[:, None]
-
-
 def squares_off(
     forecaster: Forecaster,
     states: Tensor,
     when: Tensor,
-    noise: Tensor,
+    after: Tensor,
     weight: Tensor,
     bfloat16: bool = False,
 ) -> Tensor:
-    """Mean square error of the second of two states, (n,).
+    """Mean square error of forecasts, (n,).
 
     Arguments:
-        states, when: latents (n, 2, K, h, w) and fractions of the year (n, 2).
-        noise: on the first state, (n, K, h, w).
-        weight: of rows, (h, 1).
+        states, after: standardised, a step apart, (n, C, H, W); when: fractions of the year (n,).
+        weight: of rows, (H, 1).
     """
     with reduced(states.device, bfloat16):
-        after = forecaster(states[:, 0] + noise, when[:, 0])
-    return ((after.float() - states[:, 1]).square() * weight).mean((1, 2, 3))
+        found = forecaster(states, when)
+    return ((found.float() - after).square() * weight).mean((1, 2, 3))
+
+
+def _change(found: Trajectories, first: Tensor) -> Tensor:
+    """Standard deviation of what channels change by in a step, (C,); areas weigh."""
+    weight = torch.as_tensor(found.grid.area_weights, dtype=torch.float32)
+    squares = [
+        ((found.states(part + 1) - found.states(part)).square() * weight).mean((2, 3))
+        for part in first.split(TOGETHER)
+    ]
+    return torch.cat(squares).mean(0).sqrt()
 
 
 def measure_errors(
     config: SphereConfig,
     forecaster: Forecaster,
+    autoencoder: SphereAutoencoder,
     directions: Tensor,
     latents: np.ndarray,
     found: Trajectories,
 ) -> None:
-    """Sets what `forecaster` is wrong by, as found on states that it was not trained on.
+    """Sets what `forecaster` is wrong by, in latents, as found on states that it was not trained on.
 
     Arguments:
         directions: the Climatology's modes of space, (r, K h w).
@@ -118,11 +129,15 @@ def measure_errors(
     modes = torch.zeros(len(own), len(own), dtype=torch.float64)
     rest = torch.zeros(height, channels, channels, dtype=torch.float64)
     last = config.window - 2
+
+    def ahead(z: Tensor, when: Tensor) -> Tensor:
+        return autoencoder.encode(forecaster(autoencoder.decode(z), when))
+
     later, first = torch.zeros(2), spread(found.starts(config.years["validate"], last + 1), MEASURED)
     for part in first.split(TOGETHER):
         states, when = (x.to(own.device) for x in windows(latents, found, part, last + 2, 1))
         with torch.no_grad():
-            off = torch.stack([forecaster(states[:, k], when[:, k]) - states[:, k + 1] for k in (0, last)])
+            off = torch.stack([ahead(states[:, k], when[:, k]) - states[:, k + 1] for k in (0, last)])
         inside, left = parts(off.flatten(2), own)
         outside = left.unflatten(2, latents.shape[1:])
         modes += torch.einsum("knr,kns->rs", inside, inside).cpu() / 2

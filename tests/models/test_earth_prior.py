@@ -62,11 +62,12 @@ def test_what_its_forecaster_is_wrong_by_looks_like_what_it_is_said_to_be_wrong_
     with open_weather(earth.card) as days:
         times = pd.DatetimeIndex(days.time.values)
         fields = np.stack([days[name].values for name in earth.card.state.names], axis=1)
-    z, forecaster = earth.encode(torch.from_numpy(fields)), earth.need_forecaster()
+    z = earth.encode(torch.from_numpy(fields))
     white = torch.randn(len(z) - 1, 1, *z.shape[1:], generator=torch.Generator().manual_seed(0))
-    drawn = forecaster.errors(white, earth.climatology.directions.float())[:, 0]
+    drawn = earth.need_forecaster().errors(white, earth.climatology.directions.float())[:, 0]
     with torch.no_grad():
-        after = forecaster(z[:-1], torch.from_numpy(year_fraction(times[:-1])))
+        when = float(year_fraction(times[len(times) // 2 :])[0])  # the middle of ten days
+        after = earth.encode(earth.ahead(earth.decode(z[:-1]), when))
         real, made = (earth.decode(x) - earth.decode(z[1:]) for x in (after, z[1:] + drawn))
     weight = torch.from_numpy(earth.card.state.grid.area_weights)
     size = [(x.double().square() * weight).mean((0, 2, 3)).sqrt() for x in (real, made)]

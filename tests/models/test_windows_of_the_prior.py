@@ -27,33 +27,10 @@ def truth(windows: Windows) -> Truth:
     return Truth.brought(windows.prior.card)
 
 
-def encoded(windows: Windows, truth: Truth, position: int) -> torch.Tensor:
-    with torch.no_grad():
-        return windows.prior.encode(torch.from_numpy(truth.states(position)))
-
-
 def distance(windows: Windows, members: np.ndarray, there: np.ndarray) -> float:
     """RMS over channels, in standard deviations, of the mean."""
     state = windows.prior.card.state
     return float(np.sqrt((((members.mean(0) - there) / np.array(state.std)[:, None, None]) ** 2).mean()))
-
-
-def test_the_forecaster_is_nearer_than_a_state_that_stays_and_knows_how_near(
-    windows: Windows, truth: Truth
-) -> None:
-    start, there = encoded(windows, truth, 0).expand(8, -1, -1, -1), encoded(windows, truth, 4)[0]
-    z = windows.forecast(truth.times[:5], start)
-    assert z[:, 0].equal(start)
-    off = z[:, -1].mean(0) - there
-    assert float(off.norm()) < 0.7 * float((start[0] - there).norm())
-    spread = z[:, -1].var(0).mean().sqrt() * (1 + 1 / 8) ** 0.5
-    assert float(spread / off.square().mean().sqrt()) == pytest.approx(1, abs=0.2)
-
-
-def test_a_prior_without_a_forecaster_says_so(windows: Windows, truth: Truth) -> None:
-    prior = replace(windows.prior, forecaster=None)
-    with pytest.raises(ValueError, match="the prior earth-t21 has no forecaster"):
-        replace(windows, prior=prior).forecast(truth.times[:5], encoded(windows, truth, 0))
 
 
 def test_reports_of_the_last_state_draw_the_window_to_it(windows: Windows, truth: Truth) -> None:

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from app.cli import app
 from app.scoreboard import earth_after, earth_board
 from app.scoreboard.earth import SHOWN
+from models.ensemble.follower import Follower
 from models.hybrid import Hybrid
 from models.posterior.sampler import Preset
 from models.prior.card import load_card
@@ -130,14 +131,15 @@ def test_forecasts_are_compared_with_the_truth_of_their_day_and_leave_the_peer_w
     board = earth_board.Board.of(earth_board.Options(days=3, spin_up=0), print)
     first, prior = 8, board.windows.prior
 
-    def forecast(self, times, start):
+    def forecast(self, times, reported, start):
+        assert not any(reported)
         there = [board.truth.states(list(board.truth.times).index(time))[0] for time in times]
         with torch.no_grad():
             z = prior.encode(torch.from_numpy(np.stack(there)).float())
         return z + torch.tensor([-0.01, 0.0, 0.01]).reshape(3, 1, 1, 1, 1)
 
-    monkeypatch.setattr(Windows, "forecast", forecast)
-    start, peer = forecast(None, board.truth.times[[first]], None)[:, 0], Clairvoyant(board, first)
+    monkeypatch.setattr(Follower, "follow", forecast)
+    start, peer = forecast(None, board.truth.times[[first]], [None], None)[:, 0], Clairvoyant(board, first)
     ahead = earth_after.Forecasts(board)
     ahead.add(start, first, peer)
     assert peer.position == first

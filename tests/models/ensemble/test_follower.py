@@ -42,15 +42,26 @@ def test_without_reports_it_is_the_forecasters_course_with_its_errors(
     follower: Follower, truth: Truth, season: torch.Tensor
 ) -> None:
     z = follower.follow(truth.times[:3], [None] * 3, season)[:, -1]
-    forecaster, when = (
-        follower.prior.need_forecaster(),
-        torch.full((MEMBERS,), float(truth.times[0].day_of_year - 1) / 365.25),
-    )
-    plain = forecaster(forecaster(season, when), when)
+    prior, when = follower.prior, float(truth.times[0].day_of_year - 1) / 365.25
+    forecaster, plain = prior.need_forecaster(), season
+    for _ in range(2):
+        plain = prior.encode(prior.ahead(prior.decode(plain), when))
     off = (z - plain).flatten(1)
     wanted = float((forecaster.modes.square().sum() + 16 * forecaster.rest.square().sum()).sqrt())
     assert 1.55 < float(off.norm(dim=1).mean()) / wanted < 2.1  # of two steps, alike in part
     assert float(off.mean()) == pytest.approx(0, abs=0.01)
+
+
+def test_a_forecast_is_nearer_than_a_state_that_stays_and_knows_how_near(
+    follower: Follower, truth: Truth
+) -> None:
+    start, there = (follower.prior.encode(torch.from_numpy(truth.states(k)))[0] for k in (0, 4))
+    z = follower.follow(truth.times[:5], [None] * 5, start.expand(8, -1, -1, -1))
+    assert z[:, 0].equal(start.expand(8, -1, -1, -1))
+    off = z[:, -1].mean(0) - there
+    assert float(off.norm()) < 0.5 * float((start - there).norm())
+    spread = z[:, -1].var(0).mean().sqrt() * (1 + 1 / 8) ** 0.5
+    assert float(spread / off.square().mean().sqrt()) == pytest.approx(1, abs=0.2)
 
 
 def test_reports_bring_members_nearer_and_a_forecast_keeps_them_there(
@@ -87,6 +98,22 @@ def test_later_reports_that_say_what_members_say_leave_a_state_its_mean_and_take
     both = follower.follow(times, [now, replace(soon, value=expected)], season)[:, 0]
     assert float((both - first).mean(0).square().mean().sqrt()) < 0.02
     assert float(both.var(0).mean()) < 0.9 * float(first.var(0).mean())
+
+
+def test_a_state_that_later_reports_do_not_move_is_as_its_own_reports_have_it(
+    follower: Follower, truth: Truth, season: torch.Tensor
+) -> None:
+    seen = truth.reported("surface", follower.prior.card.state, 4, seed=0)
+    alone = follower.follow(truth.times[4:5], [seen], season)[:, 0]
+    assert not torch.equal(alone, season)
+    assert torch.equal(follower.follow(truth.times[4:8], [seen, None, None, None], season)[:, 0], alone)
+
+
+def test_many_states_go_on_as_each_of_them_would(follower: Follower, season: torch.Tensor) -> None:
+    prior = follower.prior
+    fields = prior.decode(season)
+    after, alone = (prior.encode(prior.ahead(x, 0.2)) for x in (fields, fields[5:6]))
+    torch.testing.assert_close(after[5:6], alone, rtol=0, atol=1e-4)
 
 
 def test_members_that_know_the_season_are_as_many_as_wanted_and_tell_how_far_they_are(

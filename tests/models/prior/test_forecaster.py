@@ -1,18 +1,32 @@
 import math
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
-from models.prior.forecaster import Forecaster, factor, lower
+from models.prior.forecaster import Forecaster, SphereBlock, factor, lower
+from models.state.channels import channel
+from models.state.grid import Grid
+from models.state.spec import StateSpec
 
-SHAPE = (3, 4, 8)
+SHAPE = (3, 4, 8)  # of latents
 DIRECTIONS = torch.linalg.qr(torch.randn(math.prod(SHAPE), 2, generator=torch.Generator().manual_seed(3)))[
     0
 ].T
+NAMES = ("u500", "v500", "t500")
+STATE = StateSpec(
+    tuple(channel(name) for name in NAMES),
+    Grid(np.linspace(78.75, -78.75, 8), np.arange(16) * 22.5),
+    6,
+    np.array([5.0, 0.0, 250.0]),
+    np.array([10.0, 8.0, 5.0]),
+)
 
 
 def a_forecaster() -> Forecaster:
-    return Forecaster(SHAPE, torch.zeros(2, *SHAPE[1:]), 6, directions=2, width=8, blocks=2)
+    static = torch.randn(2, 8, 16, generator=torch.Generator().manual_seed(4))
+    return Forecaster(STATE, static, SHAPE, directions=2, width=8, blocks=2, words=4)
 
 
 @pytest.fixture
@@ -25,35 +39,24 @@ def forecaster() -> Forecaster:
 
 
 def states(count: int = 2) -> torch.Tensor:
-    return torch.randn(count, *SHAPE, generator=torch.Generator().manual_seed(1))
+    return torch.randn(count, *STATE.shape, generator=torch.Generator().manual_seed(1))
 
 
 def when(fraction: float, count: int = 2) -> torch.Tensor:
     return torch.full((count,), fraction)
 
 
-def test_who_has_learned_nothing_says_that_states_stay():
-    assert a_forecaster()(states(), when(0.2)).equal(states())
+def test_who_has_learned_nothing_says_that_what_is_smooth_stays():
+    network = a_forecaster()
+    smooth = network(states(), when(0.2))
+    assert smooth[:, 2].equal(states()[:, 2])
+    torch.testing.assert_close(network(smooth, when(0.2)), smooth, atol=1e-4, rtol=0)
 
 
-def test_a_course_is_one_step_after_another(forecaster: Forecaster):
-    z, nothing = states(), torch.zeros(2, 2, *SHAPE)
-    course = forecaster.course(z, 0.2, nothing, DIRECTIONS)
-    after = forecaster(z, when(0.2))
-    assert course[:, 0].equal(z) and course[:, 1].equal(after)
-    torch.testing.assert_close(course[:, 2], forecaster(after, when(0.2 + 0.25 / 365.25)))
-
-
-def test_many_states_go_on_as_each_of_them_would(forecaster: Forecaster):
-    z = states(37)
-    torch.testing.assert_close(forecaster.step(z, 0.2), forecaster(z, when(0.2, 37)))
-
-
-def test_a_year_begins_anew(forecaster: Forecaster):
-    z, last = states(), 1 - 0.1 / 365.25
-    expected = forecaster(forecaster(z, when(last)), when(0.15 / 365.25))
-    course = forecaster.course(z, last, torch.zeros(2, 2, *SHAPE), DIRECTIONS)
-    torch.testing.assert_close(course[:, 2], expected, rtol=1e-4, atol=1e-4)
+def test_states_of_a_batch_have_nothing_to_do_with_each_other(forecaster: Forecaster):
+    torch.testing.assert_close(
+        forecaster(states(5), when(0.2, 5))[3:4], forecaster(states(5)[3:4], when(0.2, 1))
+    )
 
 
 def test_each_step_is_off_by_what_it_has_been_wrong_by_and_what_lasts_of_it():
@@ -66,11 +69,7 @@ def test_each_step_is_off_by_what_it_has_been_wrong_by_and_what_lasts_of_it():
     network.rest.copy_(factor(rest))
     network.lasting.copy_(torch.tensor([0.8, 0.5]))
     white = torch.randn(count, 2, *SHAPE, generator=torch.Generator().manual_seed(2))
-    with torch.no_grad():
-        course = network.course(
-            torch.zeros(count, *SHAPE), 0.2, white, DIRECTIONS
-        )  # states stay, but for errors
-    off, later = course.diff(dim=1).flatten(2).unbind(1)
+    off, later = network.errors(white, DIRECTIONS).flatten(2).unbind(1)
     inside = off @ DIRECTIONS.T
     torch.testing.assert_close(inside.T.cov(), modes, rtol=0.05, atol=0.05)
     left = (off - inside @ DIRECTIONS).unflatten(1, SHAPE)
@@ -99,9 +98,40 @@ def test_the_season_is_heard(forecaster: Forecaster):
     assert not torch.allclose(forecaster(states(), when(0.2)), forecaster(states(), when(0.5)), atol=1e-3)
 
 
-def test_what_is_far_is_not_heard_in_a_step(forecaster: Forecaster):
-    z = states(1)
-    moved = z.clone()
-    moved[..., 2, 0] += 1
-    changed = (forecaster(moved, when(0.2, 1)) - forecaster(z, when(0.2, 1))).abs().sum((0, 1, 2)) > 1e-6
-    assert not changed[3:6].any() and changed[[7, 0, 1]].all()
+def test_where_land_is_is_heard_and_the_earth_may_be_turned_with_it(forecaster: Forecaster):
+    after, still = forecaster(states(), when(0.2)), forecaster.static.clone()
+    forecaster.static.copy_(still.roll(3, -1))
+    assert not torch.allclose(forecaster(states(), when(0.2)), after, atol=1e-3)
+    turned = forecaster(states().roll(3, -1), when(0.2))
+    torch.testing.assert_close(turned, after.roll(3, -1), atol=1e-4, rtol=1e-4)
+
+
+def test_winds_are_smooth_times_the_cosine_of_latitude(forecaster: Forecaster):
+    after = forecaster(states(), when(0.2)).movedim(1, -1) + forecaster.still
+    harmonics = forecaster.harmonics
+    winds = after[..., :2] * harmonics.cosine
+    assert float(winds.abs().max()) > 0.5
+    torch.testing.assert_close(harmonics.field(harmonics.analyse(winds)), winds, atol=1e-4, rtol=0)
+    assert not torch.allclose(harmonics.field(harmonics.analyse(after)), after, atol=0.1)
+
+
+def test_what_is_far_is_heard_only_by_what_is_smooth(forecaster: Forecaster):
+    """By a block: where it has no slope and no smooth part of what others say, a place is alone."""
+    block = forecaster.blocks[0]
+    assert isinstance(block, SphereBlock)
+    x, condition = torch.randn(1, 8, 16, 8, generator=torch.Generator().manual_seed(5)), torch.ones(1, 64)
+    moved = x.clone()
+    moved[:, 3, 2] += torch.linspace(-1, 1, 8)
+
+    def heard() -> torch.Tensor:
+        return (block(moved, condition) - block(x, condition))[0].norm(dim=-1)
+
+    assert heard()[3, 10] > 1e-4
+    block.degrees.zero_()
+    assert not heard()[3, 3:].any() and not heard()[4:].any() and heard()[3, 2] > 0
+
+
+def test_a_grid_with_a_row_at_a_pole_is_refused():
+    at_the_pole = replace(STATE, grid=Grid(np.linspace(90, -67.5, 8), STATE.grid.longitude))
+    with pytest.raises(ValueError, match="lies at a pole"):
+        Forecaster(at_the_pole, torch.zeros(2, 8, 16), SHAPE, directions=2, width=8, blocks=1, words=4)
