@@ -30,10 +30,10 @@ from models.ensemble.letkf import Tuning
 from models.observations.reports import Reported
 from models.windows import Windows
 
-FIRST = 0.6  # weight of the posterior in a window that nothing is known before
-FILTER, SMOOTHER = 0.4, 0.2  # in others: at the end, and at the beginning
-TUNING = Tuning(relaxation=0.3)  # of the ensemble
-BEGUN = Tuning(length=1000.0, relaxation=0.0)  # in a first window: of a season's spread nothing is to be kept
+FIRST = 0.4  # weight of the posterior in a window that nothing is known before
+FILTER, SMOOTHER = 0.1, 0.05  # in others: at the end, and at the beginning
+TUNING = Tuning(relaxation=0.4)  # of the ensemble
+BEGUN = Tuning(length=1000.0, relaxation=0.2)  # in a first window: of a season's spread little is to be kept
 
 
 @dataclass(frozen=True, eq=False)

@@ -99,6 +99,7 @@ class Forecaster(nn.Module):
     rest: Tensor
     lasting: Tensor
     wind: Tensor
+    winds: Tensor
     still: Tensor
     place: Tensor
 
@@ -125,6 +126,8 @@ class Forecaster(nn.Module):
         wind = torch.tensor([c.variable in WINDS for c in state.channels])
         still = torch.tensor(np.asarray(state.mean) / np.asarray(state.std), dtype=torch.float32)
         self.register_buffer("wind", wind, persistent=False)
+        winds = [k for k, c in enumerate(state.channels) if c.variable in WINDS]
+        self.register_buffer("winds", torch.tensor(winds, dtype=torch.long), persistent=False)
         self.register_buffer("still", still, persistent=False)
         self.register_buffer("place", _place(state.grid.latitude), persistent=False)
         self.inputs = nn.Linear(3 * (channels + len(static)) + PLACE, width)
@@ -149,9 +152,9 @@ class Forecaster(nn.Module):
             places = block(places, condition)
         after = own + self.change * self.outputs(self.norm(places)).float()
         with torch.autocast(x.device.type, enabled=False):
-            winds = self._smooth(after)[..., self.wind]
+            winds = self._smooth(after)[..., self.winds]
             winds = self.harmonics.field(self.harmonics.analyse(winds)) / self.harmonics.cosine
-        after[..., self.wind] = winds - self.still[self.wind]
+        after[..., self.winds] = winds - self.still[self.winds]
         return after.movedim(-1, 1)
 
     def _smooth(self, x: Tensor) -> Tensor:

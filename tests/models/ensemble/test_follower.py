@@ -48,7 +48,8 @@ def test_without_reports_it_is_the_forecasters_course_with_its_errors(
         plain = prior.encode(prior.ahead(prior.decode(plain), when))
     off = (z - plain).flatten(1)
     wanted = float((forecaster.modes.square().sum() + 16 * forecaster.rest.square().sum()).sqrt())
-    assert 1.55 < float(off.norm(dim=1).mean()) / wanted < 2.1  # of two steps, alike in part
+    # of two steps, alike in part; what is rough of the first is gone after the second
+    assert 1.2 < float(off.norm(dim=1).mean()) / wanted < 2.1
     assert float(off.mean()) == pytest.approx(0, abs=0.01)
 
 
