@@ -151,10 +151,11 @@ class Forecaster(nn.Module):
         for block in self.blocks:
             places = block(places, condition)
         after = own + self.change * self.outputs(self.norm(places)).float()
-        with torch.autocast(x.device.type, enabled=False):
-            winds = self._smooth(after)[..., self.winds]
-            winds = self.harmonics.field(self.harmonics.analyse(winds)) / self.harmonics.cosine
-        after[..., self.winds] = winds - self.still[self.winds]
+        if len(self.winds):
+            with torch.autocast(x.device.type, enabled=False):
+                winds = self._smooth(after)[..., self.winds]
+                winds = self.harmonics.field(self.harmonics.analyse(winds)) / self.harmonics.cosine
+            after[..., self.winds] = winds - self.still[self.winds]
         return after.movedim(-1, 1)
 
     def _smooth(self, x: Tensor) -> Tensor:
