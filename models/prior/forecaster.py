@@ -111,7 +111,7 @@ class Forecaster(nn.Module):
         directions: int,
         width: int,
         blocks: int,
-        words: int = 48,
+        words: int,
     ) -> None:
         super().__init__()
         latent, height, _ = latent_shape
