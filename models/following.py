@@ -1,8 +1,8 @@
 """An ensemble beside an analysis, that follows the same observations; the mean of both is better than either.
 
 It begins with the season and knows the dynamics as the prior's forecaster has them; what it is wrong by has
-little in common with what the posterior is wrong by (`models.hybrid`). Its means are all that is kept: the
-members are the posterior's, moved to the mean of both.
+little in common with what the posterior is wrong by (`models.hybrid`). Its means and how far its members are
+from them are all that is kept: the members are the posterior's, moved to the mean of both.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from models.analysis import Analysis
 from models.ensemble.follower import SETTLING, Follower
-from models.hybrid import BEGUN, about
+from models.hybrid import about, described, first_tuning
 from models.observations.operator import ObservationOperator
 from models.observations.reports import Prepared, Reports
 from models.posterior.robust import LIKELIHOODS, believed
@@ -28,7 +28,7 @@ def follow(
     likelihood: str = "gaussian",
     progress: Callable[[float], None] = lambda fraction: None,
 ) -> NDArray[np.float32]:
-    """Means of the ensemble at the analysis times, SI units, (T, C, H, W).
+    """Means of the ensemble at the analysis times, and its spread, SI units, (2, T, C, H, W).
 
     Arguments:
         superobs: as `models.analysis.sample` takes them.
@@ -47,10 +47,10 @@ def follow(
         done += 1
         progress(done / steps)
 
-    follower = Follower(analysis.prior, seed, BEGUN)
+    follower = Follower(analysis.prior, seed, first_tuning(size))
     reported = reports(analysis, superobs, likelihood)
     members = follower.follow(times, reported, follower.season(times[0], size, told), told)
-    return analysis.prior.fields(members.mean(0))
+    return described(analysis.prior, members)
 
 
 def reports(
@@ -87,4 +87,5 @@ def beside(
     analysis: Analysis, members: NDArray[np.float32], followed: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     """Members of the posterior (N, T, C, H, W) about the mean of both; `followed` as of `follow`."""
-    return analysis.prior.card.state.possible(about(members, followed)).astype(np.float32)
+    state = analysis.prior.card.state
+    return state.possible(about(members, followed, state.grid.area_weights)).astype(np.float32)

@@ -12,15 +12,17 @@ The posterior of a window analyses its first state with reports of what comes af
 ensemble for half a day. A mean of these two is a smoother with the lag of a window, at no cost that the
 filter has not paid already.
 
-A window that nothing is known before gains as much, where its ensemble begins with the season. There the
-posterior's own members, moved to the mean of both, are the better sample: they have the balance of weather
-and as much spread as the window leaves, which members that were drawn to reports a few times have not.
+A window that nothing is known before gains as much, where its ensemble begins with the season. If few members
+are wanted, the posterior's own, moved to the mean of both, are the better sample, for they have the balance
+of weather; but not the right spread, which is that of what the posterior by itself is wrong by. How far
+members are from their mean is the ensemble's to say: one number for each channel and state.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from torch import Tensor
@@ -28,12 +30,16 @@ from torch import Tensor
 from models.ensemble.follower import Follower
 from models.ensemble.letkf import Tuning
 from models.observations.reports import Reported
+from models.prior.prior import Prior
+from models.verification.pairs import FEWEST, variances
+from models.verification.scores import area_mean
 from models.windows import Windows
 
-FIRST = 0.4  # weight of the posterior in a window that nothing is known before
+FIRST = 0.3  # weight of the posterior in a window that nothing is known before
 FILTER, SMOOTHER = 0.1, 0.05  # in others: at the end, and at the beginning
-TUNING = Tuning(relaxation=0.4)  # of the ensemble
-BEGUN = Tuning(length=1000.0, relaxation=0.2)  # in a first window: of a season's spread little is to be kept
+TUNING = Tuning(length=850.0, relaxation=0.3)  # of the ensemble
+BEGUN = Tuning(length=1000.0, relaxation=0.25)  # of it in a first window (`first_tuning`)
+SPREAD = 64  # members from which it is known how far they are from their mean over all places
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,16 +104,43 @@ class Hybrid:
 
     def begun(self, times: pd.DatetimeIndex, reported: Sequence[Reported | None], season: Tensor) -> Tensor:
         """The ensemble by itself, at the states of a window that follows on nothing, (size, L, K, h, w)."""
-        return replace(self.follower, tuning=BEGUN).follow(times, reported, season)
+        return replace(self.follower, tuning=first_tuning(self.size)).follow(times, reported, season)
 
 
-def about(members: NDArray[Any], mean: NDArray[Any]) -> NDArray[Any]:
-    """Members of the posterior of a first window, (N, ...), moved to the mean of both.
+def first_tuning(size: int) -> Tuning:
+    """Of an ensemble in a first window.
+
+    The more members there are, the farther off is what two places have in common no matter of chance.
+    """
+    return replace(BEGUN, length=BEGUN.length * (size / Hybrid.size) ** 0.25)
+
+
+def described(prior: Prior, members: Tensor) -> NDArray[np.float32]:
+    """Mean and standard deviation of an ensemble (N, ..., K, h, w) in fields, SI units, (2, ..., C, H, W)."""
+    spread = prior.fields(members[:SPREAD]).std(0, ddof=1)
+    return np.stack([prior.fields(members.mean(0)), spread]).astype(np.float32)
+
+
+def about(members: NDArray[Any], ensemble: NDArray[Any], weights: NDArray[Any]) -> NDArray[Any]:
+    """Members of the posterior of a first window, (N, ..., C, H, W), moved to the mean of both.
+
+    They are as far from it as those of the ensemble are on average over all places, if they are enough to say
+    how far they are.
 
     Arguments:
-        mean: of the ensemble at the same states, (...).
+        members: in mirrored pairs.
+        ensemble: its mean and standard deviation at the same states (`described`).
+        weights: of cells, (H, 1).
     """
-    return members + (1 - FIRST) * (mean - members.mean(0))
+    own, (mean, spread) = members.mean(0), ensemble
+    departures = members - own
+    if len(members) >= FEWEST:
+        wanted, there = (area_mean(x, weights) for x in (spread**2, variances(members, mirrored=True)[0]))
+        known = there > 0
+        departures = (
+            departures * np.sqrt(np.where(known, wanted / np.where(known, there, 1), 1))[..., None, None]
+        )
+    return own + (1 - FIRST) * (mean - own) + departures
 
 
 def _ends(followed: Tensor, mean: Tensor, *weights: float) -> tuple[Tensor, Tensor]:

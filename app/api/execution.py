@@ -11,7 +11,7 @@ from models.observations.variables import VARIABLES
 from models.prior.card import PriorCard
 from workers.database.batch_book import BatchBook
 
-FEWEST = 64  # members of an ensemble that follows: by chance, fewer have too much in common
+FEWEST = 128  # members of an ensemble that follows: fewer know too little of how far they are off
 YEARS = range(1850, 2262)
 """There are no observations before, and nanoseconds since 1970 end after."""
 

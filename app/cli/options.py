@@ -17,7 +17,7 @@ Following = Annotated[
     typer.Option(
         min=0,
         max=1024,
-        help="Members, 64 or more, of an ensemble that follows the same observations with the prior's "
+        help="Members, 128 or more, of an ensemble that follows the same observations with the prior's "
         "forecaster (earth-t21 has one); those sampled are moved to the mean of both. 0: none.",
     ),
 ]

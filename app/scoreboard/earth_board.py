@@ -11,7 +11,7 @@ import pandas as pd
 from torch import Tensor
 
 from models.ensemble.letkf import Tuning
-from models.hybrid import Hybrid, about
+from models.hybrid import Hybrid, about, described
 from models.observations.reports import Reported
 from models.posterior.sampler import Preset
 from models.prior.card import load_card
@@ -127,8 +127,9 @@ class Board:
         posterior: Tensor,
     ) -> np.ndarray:
         """What we make of a window that nothing is known before: members at its end, (N, C, H, W)."""
-        mean = self.hybrid().begun(times, reported, season)[:, -1].mean(0)
-        return self.state.possible(about(self.windows.states(posterior[:, -1]), self.windows.states(mean)))
+        ensemble = described(self.windows.prior, self.hybrid().begun(times, reported, season)[:, -1])
+        members = about(self.windows.states(posterior[:, -1]), ensemble, self.weights)
+        return self.state.possible(members)
 
     def interpolated(self, times: pd.DatetimeIndex, reported: Sequence[Reported | None]) -> np.ndarray:
         """What optimal interpolation makes of them."""

@@ -98,7 +98,6 @@ class Forecaster(nn.Module):
     modes: Tensor
     rest: Tensor
     lasting: Tensor
-    wind: Tensor
     winds: Tensor
     still: Tensor
     place: Tensor
@@ -123,12 +122,10 @@ class Forecaster(nn.Module):
         self.register_buffer("modes", torch.zeros(directions * (directions + 1) // 2))
         self.register_buffer("rest", torch.zeros(height, latent * (latent + 1) // 2))
         self.register_buffer("lasting", torch.zeros(2))
-        wind = torch.tensor([c.variable in WINDS for c in state.channels])
-        still = torch.tensor(np.asarray(state.mean) / np.asarray(state.std), dtype=torch.float32)
-        self.register_buffer("wind", wind, persistent=False)
         winds = [k for k, c in enumerate(state.channels) if c.variable in WINDS]
+        still = np.asarray(state.mean)[winds] / np.asarray(state.std)[winds]
         self.register_buffer("winds", torch.tensor(winds, dtype=torch.long), persistent=False)
-        self.register_buffer("still", still, persistent=False)
+        self.register_buffer("still", torch.tensor(still, dtype=torch.float32), persistent=False)
         self.register_buffer("place", _place(state.grid.latitude), persistent=False)
         self.inputs = nn.Linear(3 * (channels + len(static)) + PLACE, width)
         self.embed = nn.Linear(2 * HARMONICS, CONDITION)
@@ -155,12 +152,14 @@ class Forecaster(nn.Module):
             with torch.autocast(x.device.type, enabled=False):
                 winds = self._smooth(after)[..., self.winds]
                 winds = self.harmonics.field(self.harmonics.analyse(winds)) / self.harmonics.cosine
-            after[..., self.winds] = winds - self.still[self.winds]
+            after[..., self.winds] = winds - self.still
         return after.movedim(-1, 1)
 
     def _smooth(self, x: Tensor) -> Tensor:
         """Standardised states, winds times the cosine of latitude and not less their mean, (N, H, W, C)."""
-        return torch.where(self.wind, (x + self.still) * self.harmonics.cosine, x)
+        x = x.clone()
+        x[..., self.winds] = (x[..., self.winds] + self.still) * self.harmonics.cosine
+        return x
 
     def errors(self, noise: Tensor, directions: Tensor) -> Tensor:
         """What steps in a row are wrong by, in latents, from white noise, each (N, steps, K, h, w).

@@ -14,6 +14,8 @@ from models.hybrid import FIRST
 from models.observations.operator import ObservationOperator
 from models.prior.card import load_card
 from models.prior.prior import load_prior
+from models.verification.pairs import variances
+from models.verification.scores import area_mean
 from models.weather import states_at
 
 
@@ -88,15 +90,17 @@ def test_an_ensemble_that_follows_is_nearer_the_truth_where_reports_are_dense(
     parts = [places.assign(channel=name, error=np.nan, kind="POINT") for name in names]
     superobs = osse.simulate_weather(card, pd.concat(parts, ignore_index=True), analysis.times, seed=0)
     told: list[float] = []
-    means = follow(analysis, superobs, size=16, seed=1, progress=told.append)
-    assert means.shape == there.shape and means.dtype == np.float32
+    means, spread = follow(analysis, superobs, size=16, seed=1, progress=told.append)
+    assert means.shape == spread.shape == there.shape and means.dtype == np.float32
     assert told == sorted(told) and told[-1] == 1.0
     seen = [card.state.names.index(name) for name in names]
     off, without = (
         np.sqrt(((x - there)[:, seen] ** 2).mean((2, 3)))
-        for x in (means, follow(analysis, superobs[:0], size=16, seed=1))
+        for x in (means, follow(analysis, superobs[:0], size=16, seed=1)[0])
     )
     assert (off < 0.8 * without).all()
+    said = np.sqrt((spread[:, seen] ** 2).mean((2, 3))) / off
+    assert (said > 0.25).all() and (said < 1).all()  # 16 are too few to know
 
 
 def test_what_progress_raises_stops_it(analysis: Analysis, superobs: pd.DataFrame) -> None:
@@ -114,10 +118,11 @@ def test_members_are_about_the_mean_of_both_and_no_air_is_drier_than_dry(
     wind, water = names.index("u510"), names.index("q510")
     rng = np.random.default_rng(0)
     members = (there + rng.standard_normal((4, *there.shape))).astype(np.float32)
-    found = beside(analysis, members, there + np.float32(2.0))
+    found = beside(analysis, members, np.stack([there + np.float32(2.0), np.full_like(there, 0.5)]))
     expected = FIRST * members.mean(0) + (1 - FIRST) * (there + 2.0)
     np.testing.assert_allclose(found.mean(0)[:, wind], expected[:, wind], atol=1e-4)
-    np.testing.assert_allclose(found.std(0)[:, wind], members.std(0)[:, wind], atol=1e-4)
+    variance = area_mean(variances(found, mirrored=True)[0], analysis.prior.card.state.grid.area_weights)
+    np.testing.assert_allclose(variance[:, wind], 0.25, rtol=1e-3)
     assert found[:, :, water].min() == 0.0 and found.dtype == np.float32
 
 

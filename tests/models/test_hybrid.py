@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 import torch
 
-from models.hybrid import BEGUN, FILTER, FIRST, SMOOTHER, Hybrid, about
+from models.hybrid import FILTER, FIRST, SMOOTHER, Hybrid, about, described, first_tuning
 from models.posterior.noise import FORECAST, CounterNoise
 from models.posterior.sampler import Preset
 from models.prior.card import load_card
 from models.prior.prior import load_prior
 from models.simulation.truth import Truth
+from models.verification.pairs import variances
+from models.verification.scores import area_mean
 from models.windows import Windows
 
 QUICK = Preset(4, 2.0, 0.1, stochastic=True, iterations=1)
@@ -115,15 +117,38 @@ def test_a_first_window_has_a_tuning_and_a_weight_of_its_own(
     reported = [None, *(truth.reported("surface", state, k, seed=0) for k in (1, 2))]
     posterior = season[:4, None] + torch.arange(3)[:, None, None, None]
     _, last = hybrid.first(times, reported, season, posterior)
-    own = replace(hybrid.follower, tuning=BEGUN).follow(times, reported, season)[:, -1]
+    own = replace(hybrid.follower, tuning=first_tuning(hybrid.size)).follow(times, reported, season)[:, -1]
     torch.testing.assert_close(
         last, own + FIRST * (posterior[:, -1].mean(0) - own.mean(0)), atol=1e-4, rtol=0
     )
 
 
-def test_members_about_the_mean_of_both_differ_as_they_did() -> None:
-    rng = np.random.default_rng(0)
-    posterior, other = rng.standard_normal((6, 2, 3)), rng.standard_normal((2, 3))
-    members, mean = about(posterior, other), posterior.mean(0)
-    np.testing.assert_allclose(members - members.mean(0), posterior - mean)
-    np.testing.assert_allclose(members.mean(0), FIRST * mean + (1 - FIRST) * other)
+def test_many_members_are_moved_by_what_is_farther_off() -> None:
+    near, usual, far = (first_tuning(size).length for size in (64, 256, 1024))
+    assert usual == 1000.0 and far == pytest.approx(2 * near) and far / usual == pytest.approx(usual / near)
+
+
+def test_members_are_about_the_mean_of_both_as_far_as_the_ensembles_are() -> None:
+    rng, weights = np.random.default_rng(0), np.array([[1.0], [3.0]])
+    posterior, mean = rng.standard_normal((6, 4, 2, 5)), rng.standard_normal((4, 2, 5))
+    posterior[:, 3] = mean[3]  # such as water where there is none
+    spread = np.array([2.0, 0.5, 1.0, 0.0])[:, None, None] * rng.uniform(0.5, 1.5, (4, 2, 5))
+    members = about(posterior, np.stack([mean, spread]), weights)
+    np.testing.assert_allclose(members.mean(0), FIRST * posterior.mean(0) + (1 - FIRST) * mean, atol=1e-12)
+    found = area_mean(variances(members, mirrored=True)[0], weights)
+    np.testing.assert_allclose(found, area_mean(spread**2, weights), atol=1e-12)
+    scale = (members - members.mean(0))[:, :3] / (posterior - posterior.mean(0))[:, :3]
+    np.testing.assert_allclose(scale, scale[0, :, :1, :1] * np.ones_like(scale))
+
+
+def test_two_members_cannot_say_how_far_they_are_and_stay_as_far() -> None:
+    posterior = np.random.default_rng(0).standard_normal((2, 4, 2, 5))
+    members = about(posterior, np.ones((2, 4, 2, 5)), np.ones((2, 1)))
+    np.testing.assert_allclose(members[1] - members[0], posterior[1] - posterior[0])
+
+
+def test_an_ensemble_is_described_by_its_mean_and_spread(hybrid: Hybrid, season: torch.Tensor) -> None:
+    mean, spread = described(hybrid.windows.prior, season)
+    fields = hybrid.windows.states(season)
+    np.testing.assert_allclose(mean, hybrid.windows.states(season.mean(0)), rtol=1e-5)
+    np.testing.assert_allclose(spread, fields.std(0, ddof=1), rtol=1e-3, atol=1e-9)

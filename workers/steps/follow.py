@@ -10,10 +10,10 @@ FOLLOWED = "followed.npy"
 
 
 def follow(step: Step) -> list[NewStep]:
-    """Write the means of the ensemble."""
+    """Write the means of the ensemble, and its spread."""
     step.report(0.0, stage="loading the prior")
     job, request = the_analysis(step.request), step.request
-    means = following.follow(
+    found = following.follow(
         job,
         get_parquet(step.store, step.key("superobs.parquet")),
         size=request["following"],
@@ -21,5 +21,5 @@ def follow(step: Step) -> list[NewStep]:
         likelihood=request["likelihood"],
         progress=lambda done: step.report(done, stage="following"),
     )
-    put_array(step.store, step.key(FOLLOWED), means)
+    put_array(step.store, step.key(FOLLOWED), found)
     return []

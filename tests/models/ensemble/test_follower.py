@@ -41,16 +41,15 @@ def error(follower: Follower, z: torch.Tensor, there: np.ndarray) -> float:
 def test_without_reports_it_is_the_forecasters_course_with_its_errors(
     follower: Follower, truth: Truth, season: torch.Tensor
 ) -> None:
-    z = follower.follow(truth.times[:3], [None] * 3, season)[:, -1]
-    prior, when = follower.prior, float(truth.times[0].day_of_year - 1) / 365.25
-    forecaster, plain = prior.need_forecaster(), season
-    for _ in range(2):
-        plain = prior.encode(prior.ahead(prior.decode(plain), when))
-    off = (z - plain).flatten(1)
+    z = follower.follow(truth.times[:3], [None] * 3, season)
+    prior, forecaster = follower.prior, follower.prior.need_forecaster()
     wanted = float((forecaster.modes.square().sum() + 16 * forecaster.rest.square().sum()).sqrt())
-    # of two steps, alike in part; what is rough of the first is gone after the second
-    assert 1.2 < float(off.norm(dim=1).mean()) / wanted < 2.1
-    assert float(off.mean()) == pytest.approx(0, abs=0.01)
+    assert torch.equal(z[:, 0], season)
+    for k in range(2):
+        when = float(truth.times[k].day_of_year - 1) / 365.25
+        off = (z[:, k + 1] - prior.encode(prior.ahead(prior.decode(z[:, k]), when))).flatten(1)
+        assert float(off.square().sum(1).mean().sqrt()) == pytest.approx(wanted, rel=0.1)
+        assert float(off.mean()) == pytest.approx(0, abs=0.01)
 
 
 def test_a_forecast_is_nearer_than_a_state_that_stays_and_knows_how_near(
