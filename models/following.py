@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from models.analysis import Analysis
 from models.ensemble.follower import SETTLING, Follower
-from models.hybrid import about, described, first_tuning
+from models.hybrid import BEGUN, about, described, suited
 from models.observations.operator import ObservationOperator
 from models.observations.reports import Prepared, Reports
 from models.posterior.robust import LIKELIHOODS, believed
@@ -47,7 +47,7 @@ def follow(
         done += 1
         progress(done / steps)
 
-    follower = Follower(analysis.prior, seed, first_tuning(size))
+    follower = Follower(analysis.prior, seed, suited(BEGUN, size))
     reported = reports(analysis, superobs, likelihood)
     members = follower.follow(times, reported, follower.season(times[0], size, told), told)
     return described(analysis.prior, members)

@@ -37,8 +37,8 @@ from models.windows import Windows
 
 FIRST = 0.3  # weight of the posterior in a window that nothing is known before
 FILTER, SMOOTHER = 0.1, 0.05  # in others: at the end, and at the beginning
-TUNING = Tuning(length=850.0, relaxation=0.3)  # of the ensemble
-BEGUN = Tuning(length=1000.0, relaxation=0.25)  # of it in a first window (`first_tuning`)
+TUNING = Tuning(length=850.0, relaxation=0.3)  # of an ensemble of 256 (`suited`)
+BEGUN = Tuning(length=1000.0, relaxation=0.25)  # of it in a first window
 SPREAD = 64  # members from which it is known how far they are from their mean over all places
 
 
@@ -49,7 +49,7 @@ class Hybrid:
     Attributes:
         windows: how the posterior is sampled, and the seed of all noise.
         size: members of the ensemble.
-        tuning: of its analyses.
+        tuning: of its analyses, if they were 256.
     """
 
     windows: Windows
@@ -59,7 +59,7 @@ class Hybrid:
     @property
     def follower(self) -> Follower:
         """The ensemble's model and analysis."""
-        return Follower(self.windows.prior, self.windows.seed, self.tuning)
+        return Follower(self.windows.prior, self.windows.seed, suited(self.tuning, self.size))
 
     def with_seed(self, seed: int) -> "Hybrid":
         """The same with other noise."""
@@ -104,15 +104,15 @@ class Hybrid:
 
     def begun(self, times: pd.DatetimeIndex, reported: Sequence[Reported | None], season: Tensor) -> Tensor:
         """The ensemble by itself, at the states of a window that follows on nothing, (size, L, K, h, w)."""
-        return replace(self.follower, tuning=first_tuning(self.size)).follow(times, reported, season)
+        return replace(self.follower, tuning=suited(BEGUN, self.size)).follow(times, reported, season)
 
 
-def first_tuning(size: int) -> Tuning:
-    """Of an ensemble in a first window.
+def suited(tuning: Tuning, size: int) -> Tuning:
+    """What suits 256 members, for another number of them.
 
-    The more members there are, the farther off is what two places have in common no matter of chance.
+    The more there are, the farther off is what two places have in common no matter of chance.
     """
-    return replace(BEGUN, length=BEGUN.length * (size / Hybrid.size) ** 0.25)
+    return replace(tuning, length=tuning.length * (size / Hybrid.size) ** 0.25)
 
 
 def described(prior: Prior, members: Tensor) -> NDArray[np.float32]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.hybrid import FILTER, FIRST, SMOOTHER, Hybrid, about, described, first_tuning
+from models.hybrid import BEGUN, FILTER, FIRST, SMOOTHER, Hybrid, about, described, suited
 from models.posterior.noise import FORECAST, CounterNoise
 from models.posterior.sampler import Preset
 from models.prior.card import load_card
@@ -117,15 +117,16 @@ def test_a_first_window_has_a_tuning_and_a_weight_of_its_own(
     reported = [None, *(truth.reported("surface", state, k, seed=0) for k in (1, 2))]
     posterior = season[:4, None] + torch.arange(3)[:, None, None, None]
     _, last = hybrid.first(times, reported, season, posterior)
-    own = replace(hybrid.follower, tuning=first_tuning(hybrid.size)).follow(times, reported, season)[:, -1]
+    own = replace(hybrid.follower, tuning=suited(BEGUN, hybrid.size)).follow(times, reported, season)[:, -1]
     torch.testing.assert_close(
         last, own + FIRST * (posterior[:, -1].mean(0) - own.mean(0)), atol=1e-4, rtol=0
     )
 
 
 def test_many_members_are_moved_by_what_is_farther_off() -> None:
-    near, usual, far = (first_tuning(size).length for size in (64, 256, 1024))
-    assert usual == 1000.0 and far == pytest.approx(2 * near) and far / usual == pytest.approx(usual / near)
+    near, usual, far = (suited(BEGUN, size) for size in (64, 256, 1024))
+    assert usual == BEGUN and far.relaxation == BEGUN.relaxation
+    assert far.length / usual.length == pytest.approx(usual.length / near.length) == pytest.approx(2**0.5)
 
 
 def test_members_are_about_the_mean_of_both_as_far_as_the_ensembles_are() -> None:
