@@ -126,7 +126,7 @@ class Forecaster(nn.Module):
         still = np.asarray(state.mean)[winds] / np.asarray(state.std)[winds]
         self.register_buffer("winds", torch.tensor(winds, dtype=torch.long), persistent=False)
         self.register_buffer("still", torch.tensor(still, dtype=torch.float32), persistent=False)
-        self.register_buffer("place", _place(state.grid.latitude), persistent=False)
+        self.register_buffer("place", _place(self.harmonics.latitude), persistent=False)
         self.inputs = nn.Linear(3 * (channels + len(static)) + PLACE, width)
         self.embed = nn.Linear(2 * HARMONICS, CONDITION)
         self.blocks = nn.ModuleList(SphereBlock(self.harmonics, width, words) for _ in range(blocks))
@@ -174,9 +174,8 @@ class Forecaster(nn.Module):
         return joined(amplitudes, left.flatten(2), directions).reshape(noise.shape)
 
 
-def _place(latitude: NDArray[np.float64]) -> Tensor:
+def _place(phi: NDArray[np.float64]) -> Tensor:
     """Where rows are, of the size of 1 but next to the poles, (H, 1, `PLACE`)."""
-    phi = np.deg2rad(latitude)
     told = [np.sin(phi), np.cos(phi), np.tan(phi) / 5, 0.2 / np.cos(phi)]
     return torch.tensor(np.stack(told, axis=-1)[:, None], dtype=torch.float32)
 

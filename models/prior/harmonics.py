@@ -8,6 +8,8 @@ with Legendre functions P_lm of norm 1 (Holmes & Featherstone 2002, the recursio
 place is special to it; its slopes, (1 / cos phi) d/dlambda and d/dphi, are exact, also near a pole. The
 coefficients of a field on a grid are those of least squares by area, which are exact for what is smooth
 enough. Components of the wind are no such fields, but those times cos phi are (Orszag 1974).
+
+At a pole there is no east: a row that lies there is taken for one a quarter of a row away from it.
 """
 
 import numpy as np
@@ -15,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-NEAREST = 89.9  # degrees from the equator
+NEAREST = 0.25  # rows from a pole
 UNIT = 10.0  # slopes are told per a tenth of the Earth's radius
 
 
@@ -28,10 +30,11 @@ class Harmonics(nn.Module):
         truncation: T; fewer than there are rows, and half of the points at most.
 
     Attributes:
-        cosine: of the latitudes, (H, 1, 1).
+        latitude: of the rows, off the poles, radians, (H,).
+        cosine: of it, (H, 1, 1).
 
     Raises:
-        ValueError: T is more, or a row lies at a pole, where there is no east.
+        ValueError: T is more.
     """
 
     cosine: Tensor
@@ -45,11 +48,10 @@ class Harmonics(nn.Module):
 
     def __init__(self, latitude: NDArray[np.float64], breadth: int, truncation: int) -> None:
         super().__init__()
-        if np.abs(latitude).max() > NEAREST:
-            raise ValueError("a row of the grid lies at a pole, where winds and slopes have no direction")
         if not 0 <= truncation < min(len(latitude), breadth // 2 + 1):
             raise ValueError(f"{len(latitude)} x {breadth} points do not tell harmonics up to {truncation}")
-        phi, self.truncation = np.deg2rad(latitude), truncation
+        phi, self.truncation = _off_the_poles(latitude), truncation
+        self.latitude = phi
         p, slope = legendre(phi, truncation)
         m, angle = np.arange(truncation + 1), 2 * np.pi * np.arange(breadth) / breadth
         cosine, sine = np.cos(np.outer(angle, m)), np.sin(np.outer(angle, m))
@@ -87,6 +89,11 @@ class Harmonics(nn.Module):
         size, _, n, _, channels = c.shape
         rows = torch.bmm(along, c.reshape(size, size, -1)).view(size, -1, n, 2, channels)
         return around @ rows.permute(2, 1, 3, 0, 4).reshape(n, -1, 2 * size, channels)
+
+
+def _off_the_poles(latitude: NDArray[np.float64]) -> NDArray[np.float64]:
+    most = 90 - NEAREST * np.abs(np.diff(latitude)).max(initial=0.0)
+    return np.deg2rad(latitude.clip(-most, most))
 
 
 def legendre(phi: NDArray[np.float64], truncation: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

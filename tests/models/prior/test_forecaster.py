@@ -131,7 +131,14 @@ def test_what_is_far_is_heard_only_by_what_is_smooth(forecaster: Forecaster):
     assert not heard()[3, 3:].any() and not heard()[4:].any() and heard()[3, 2] > 0
 
 
-def test_a_grid_with_a_row_at_a_pole_is_refused():
-    at_the_pole = replace(STATE, grid=Grid(np.linspace(90, -67.5, 8), STATE.grid.longitude))
-    with pytest.raises(ValueError, match="lies at a pole"):
-        Forecaster(at_the_pole, torch.zeros(2, 8, 16), SHAPE, directions=2, width=8, blocks=1, words=4)
+def test_rows_may_lie_at_the_poles():
+    grid = Grid(np.linspace(90, -90, 8), STATE.grid.longitude)
+    network = Forecaster(
+        replace(STATE, grid=grid), torch.zeros(2, 8, 16), SHAPE, directions=2, width=8, blocks=1, words=4
+    )
+    smooth = network(states(), when(0.2))
+    torch.testing.assert_close(network(smooth, when(0.2)), smooth, atol=1e-4, rtol=0)
+    generator = torch.Generator().manual_seed(0)
+    for parameter in network.parameters():
+        parameter.data = 0.1 * torch.randn(parameter.shape, generator=generator)
+    assert float(network(states(), when(0.2)).detach().abs().max()) < 30

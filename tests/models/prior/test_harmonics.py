@@ -62,6 +62,15 @@ def test_a_field_that_is_rough_is_as_near_as_a_smooth_one_can_be(latitude: np.nd
     assert abs(float((left * area * on_grid(latitude, wave)).mean())) < 1e-6
 
 
+def test_a_row_at_a_pole_is_taken_for_one_beside_it():
+    latitude, beside = np.linspace(90, -90, 19), np.linspace(90, -90, 19).clip(-87.5, 87.5)
+    harmonics = Harmonics(latitude, BREADTH, TRUNCATION)
+    found = harmonics.analyse(on_grid(beside, wave))
+    torch.testing.assert_close(harmonics.field(found), on_grid(beside, wave), atol=1e-5, rtol=0)
+    torch.testing.assert_close(harmonics.field(found), on_grid(latitude, wave), atol=3e-3, rtol=0)
+    assert all(float(slope.abs().max()) < 2 / UNIT for slope in harmonics.gradient(found))
+
+
 def test_turning_the_earth_turns_what_comes_out():
     harmonics = Harmonics(LATITUDES["Gaussian"], BREADTH, TRUNCATION)
     x = torch.randn(2, 12, BREADTH, 3, generator=torch.Generator().manual_seed(0))
