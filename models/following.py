@@ -50,7 +50,7 @@ def follow(
     follower = Follower(analysis.prior, seed, suited(BEGUN, size))
     reported = reports(analysis, superobs, likelihood)
     members = follower.follow(times, reported, follower.season(times[0], size, told), told)
-    return described(analysis.prior, members)
+    return described(members)
 
 
 def reports(

@@ -24,13 +24,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from models.ensemble.follower import Follower
 from models.ensemble.letkf import Tuning
 from models.observations.reports import Reported
-from models.prior.prior import Prior
 from models.verification.pairs import FEWEST, variances
 from models.verification.scores import area_mean
 from models.windows import Windows
@@ -39,7 +39,6 @@ FIRST = 0.3  # weight of the posterior in a window that nothing is known before
 FILTER, SMOOTHER = 0.1, 0.05  # in others: at the end, and at the beginning
 TUNING = Tuning(length=850.0, relaxation=0.3)  # of an ensemble of 256 (`suited`)
 BEGUN = Tuning(length=1000.0, relaxation=0.25)  # of it in a first window
-SPREAD = 64  # members from which it is known how far they are from their mean over all places
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +65,7 @@ class Hybrid:
         return replace(self, windows=self.windows.with_seed(seed))
 
     def beginning(self, time: pd.Timestamp) -> Tensor:
-        """Members that know the season and nothing else, (size, K, h, w)."""
+        """Members that know the season and nothing else, (size, C, H, W)."""
         return self.follower.season(time, self.size)
 
     def window(
@@ -78,19 +77,19 @@ class Hybrid:
     ) -> tuple[Tensor, Tensor]:
         """Members at the first of the times as a smoother, and at the last as a filter has them.
 
-        Each (size, K, h, w).
+        Each (size, C, H, W), SI units.
 
         Arguments:
             times: of the window's states, (L,).
             reported: of each of them; of the first, `before` knows it.
-            before: members at the first, as a filter has them, (size, K, h, w).
+            before: members at the first, as a filter has them, (size, C, H, W).
             posterior: what `windows` has made of the window, (N, L, K, h, w).
 
         Raises:
             ValueError: the prior has no forecaster.
         """
         followed = self.follower.follow(times, [None, *reported[1:]], before)
-        return _ends(followed, posterior.mean(0), SMOOTHER, FILTER)
+        return self._ends(followed, posterior, SMOOTHER, FILTER)
 
     def first(
         self,
@@ -100,11 +99,20 @@ class Hybrid:
         posterior: Tensor,
     ) -> tuple[Tensor, Tensor]:
         """The same of a window that nothing is known before but the `season`: of which see `beginning`."""
-        return _ends(self.begun(times, reported, season), posterior.mean(0), FIRST, FIRST)
+        return self._ends(self.begun(times, reported, season), posterior, FIRST, FIRST)
 
     def begun(self, times: pd.DatetimeIndex, reported: Sequence[Reported | None], season: Tensor) -> Tensor:
-        """The ensemble by itself, at the states of a window that follows on nothing, (size, L, K, h, w)."""
+        """The ensemble by itself, at the states of a window that follows on nothing, (size, L, C, H, W)."""
         return replace(self.follower, tuning=suited(BEGUN, self.size)).follow(times, reported, season)
+
+    def _ends(self, followed: Tensor, posterior: Tensor, *weights: float) -> tuple[Tensor, Tensor]:
+        """Members at the first state and the last, drawn to the posterior's mean."""
+        mean = self.windows.prior.decode(posterior[:, [0, -1]].mean(0))
+        first, last = (
+            followed[:, k] + weight * (mean[k] - followed[:, k].mean(0))
+            for k, weight in zip((0, -1), weights, strict=True)
+        )
+        return first, last
 
 
 def suited(tuning: Tuning, size: int) -> Tuning:
@@ -115,10 +123,9 @@ def suited(tuning: Tuning, size: int) -> Tuning:
     return replace(tuning, length=tuning.length * (size / Hybrid.size) ** 0.25)
 
 
-def described(prior: Prior, members: Tensor) -> NDArray[np.float32]:
-    """Mean and standard deviation of an ensemble (N, ..., K, h, w) in fields, SI units, (2, ..., C, H, W)."""
-    spread = prior.fields(members[:SPREAD]).std(0, ddof=1)
-    return np.stack([prior.fields(members.mean(0)), spread]).astype(np.float32)
+def described(members: Tensor) -> NDArray[np.float32]:
+    """Mean and standard deviation of an ensemble (N, ..., C, H, W), (2, ..., C, H, W)."""
+    return torch.stack([members.mean(0), members.std(0)]).numpy()
 
 
 def about(members: NDArray[Any], ensemble: NDArray[Any], weights: NDArray[Any]) -> NDArray[Any]:
@@ -141,12 +148,3 @@ def about(members: NDArray[Any], ensemble: NDArray[Any], weights: NDArray[Any]) 
             departures * np.sqrt(np.where(known, wanted / np.where(known, there, 1), 1))[..., None, None]
         )
     return own + (1 - FIRST) * (mean - own) + departures
-
-
-def _ends(followed: Tensor, mean: Tensor, *weights: float) -> tuple[Tensor, Tensor]:
-    """Members at the first state and the last, drawn to the posterior's mean (L, K, h, w)."""
-    first, last = (
-        followed[:, k] + weight * (mean[k] - followed[:, k].mean(0))
-        for k, weight in zip((0, -1), weights, strict=True)
-    )
-    return first, last

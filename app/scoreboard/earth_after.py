@@ -18,6 +18,7 @@ from app.scoreboard.earth_board import LEADS, Board
 from models.ensemble.follower import Follower
 from models.hybrid import Hybrid
 from models.observations.reports import Reported
+from models.prior.prior import Prior
 from models.verification.field_scores import FieldScores, summary
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ class Analysed:
 
     Attributes:
         posterior: mirrored members of the posterior, by itself, (M, L, K, h, w).
-        begin, end: members at the first of its states, given all its reports, and at the last, (N, K, h, w).
+        begin, end: members at the first of its states, given all its reports, and at the last, (N, C, H, W).
         drawing: CPU seconds that the posterior took.
     """
 
@@ -81,11 +82,11 @@ class Following:
 
     def filtered(self) -> np.ndarray:
         """The members at the end of the last window, (N, C, H, W)."""
-        return self.hybrid.windows.states(self.last.end)
+        return _told(self.hybrid.windows.prior, self.last.end)
 
     def smoothed(self) -> np.ndarray:
         """The members at the beginning of the last window, given its reports as well, (N, C, H, W)."""
-        return self.hybrid.windows.states(self.last.begin)
+        return _told(self.hybrid.windows.prior, self.last.begin)
 
 
 @dataclass(eq=False)
@@ -98,9 +99,9 @@ class Forecasts:
     )
 
     def add(self, end: Tensor, first: int, peer: "Peer | None") -> None:
-        """One more, from members (N, K, h, w) at this position of the truth, beside the peer's."""
+        """One more, from members (N, C, H, W) at this position of the truth, beside the peer's."""
         board, windows = self.board, self.board.windows
-        a_day, start = board.length - 1, windows.states(end)
+        a_day, start = board.length - 1, _told(windows.prior, end)
         whole = board.truth.times[first : first + LEADS * a_day + 1]
         forecaster = Follower(windows.prior, windows.seed + AHEAD + first)
         ahead = forecaster.follow(whole, [None] * len(whole), end)
@@ -110,7 +111,7 @@ class Forecasts:
             position = first + (day - 1) * a_day
             times, there = board.truth.times[position : position + board.length], board.end(position)
             ensembles = {
-                "serein": windows.states(ahead[:, day * a_day]),
+                "serein": _told(windows.prior, ahead[:, day * a_day]),
                 "persistence": start,
                 "climatology": board.interpolated(times, nothing),
             }
@@ -127,3 +128,8 @@ class Forecasts:
             | {n: summary(c, names) for n, c in found.items()}
             for day, found in self._cases.items()
         ]
+
+
+def _told(prior: Prior, members: Tensor) -> np.ndarray:
+    """Members in SI units, none of them impossible."""
+    return prior.card.state.possible(members.numpy().astype(np.float64))

@@ -127,7 +127,7 @@ class Board:
         posterior: Tensor,
     ) -> np.ndarray:
         """What we make of a window that nothing is known before: members at its end, (N, C, H, W)."""
-        ensemble = described(self.windows.prior, self.hybrid().begun(times, reported, season)[:, -1])
+        ensemble = described(self.hybrid().begun(times, reported, season)[:, -1])
         members = about(self.windows.states(posterior[:, -1]), ensemble, self.weights)
         return self.state.possible(members)
 

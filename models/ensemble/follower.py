@@ -1,12 +1,13 @@
-r"""An ensemble of latent states that follows reports: the prior's forecaster is its model.
+r"""An ensemble of states that follows reports: the prior's forecaster is its model.
 
 Between reports each member goes on as the forecaster has it, off by a draw of what that is wrong by,
 
-    z_k+1 = E(f(D(z_k))) + n_k,
+    x_k+1 = f(x_k) + D(c + n_k) - D(c),
 
-and reports move members on the grid, column by column (`letkf.py`), from where f takes them on. At the end
-latents get what the code makes of all that they were moved by, z + E(after) - E(before), so that nothing
-else is lost by coming and going.
+where c is the code of the members' mean after f, and n_k are errors in latents. Members are fields on the
+grid, so that the forecaster carries on what the code does not keep. Reports move them column by column
+(`letkf.py`), and what is taken on of that is as much as the code knows, x + D(E(moved)) - D(E(x)): columns
+that are moved each for itself make no weather.
 
 What moves members today moves what they were before, too: what they predict and what they were go together
 (the ensemble Kalman smoother; Evensen & van Leeuwen 2000; without a cost, Kalnay & Yang 2010). But columns
@@ -31,15 +32,6 @@ TOGETHER = 8  # members that are decoded at once
 BACK = pd.Timedelta(hours=12)  # for which reports say something of a column as it was
 
 
-@dataclass(eq=False)
-class _Members:
-    """Members at one of the times: latents and fields before reports, and fields after those so far."""
-
-    z: Tensor
-    before: Tensor
-    fields: Tensor
-
-
 @dataclass(frozen=True, eq=False)
 class Follower:
     """A prior that has a forecaster, and how its members are moved.
@@ -55,7 +47,7 @@ class Follower:
     tuning: Tuning = field(default_factory=Tuning)
 
     def season(self, time: pd.Timestamp, size: int, told: Callable[[], None] = lambda: None) -> Tensor:
-        """Members at `time` that know the season and nothing else, (size, K, h, w).
+        """Members at `time` that know the season and nothing else, SI units, (size, C, H, W).
 
         Draws of the Climatology, of which the forecaster has made weather.
 
@@ -70,45 +62,40 @@ class Follower:
         window = pd.date_range(times[0], periods=self.prior.card.window, freq=step)
         white = CounterNoise(self.seed, range(size), window, mirrored=False).states(0, climate.shape)
         anomaly = climate.apply(lambda c: c.sqrt(), white)[:, 0]
-        z = climate.mean(torch.from_numpy(year_fraction(window)))[0] + anomaly
+        x = self._decoded(climate.mean(torch.from_numpy(year_fraction(window)))[0] + anomaly)
         for when, error in zip(times, self._errors(times, size).unbind(1), strict=False):
-            z = self._ahead(self._decoded(z), when) + error
+            x = self._ahead(x, when, error)
             told()
-        return z
+        return x
 
     def follow(
         self,
         times: pd.DatetimeIndex,
         reported: Sequence[Reported | None],
-        z: Tensor,
+        x: Tensor,
         told: Callable[[], None] = lambda: None,
     ) -> Tensor:
-        """Members at each of `times`, given its reports and those of the next `BACK` hours, (N, L, K, h, w).
+        """Members at each of `times`, given its reports and those of the next `BACK` hours, (N, L, C, H, W).
 
         Arguments:
             times: of the steps, (L,); errors last from one to the next of them (`Forecaster`).
             reported: of the state at each of them.
-            z: members at the first, (N, K, h, w).
+            x: members at the first, SI units, (N, C, H, W).
             told: called after each state; what it raises stops the work.
 
         Raises:
             ValueError: the prior has no forecaster.
         """
-        errors = self._errors(times, len(z))
-        done: list[Tensor] = []
-        near: list[_Members] = []  # those that reports may still move
+        errors = self._errors(times, len(x))
+        states: list[Tensor] = []
         for k, own in enumerate(reported):
-            if k:
-                z = self._ahead(near[-1].fields, times[k - 1]) + errors[:, k - 1]
-            while near and times[k] - times[len(done)] > BACK:
-                done.append(self._latents(near.pop(0)))
-            fields = self._decoded(z)
-            near.append(_Members(z, fields, fields))
+            states.append(self._ahead(states[-1], times[k - 1], errors[:, k - 1]) if k else x)
             if own is not None:
-                for members, moved in zip(near, self._moved([m.fields for m in near], own), strict=True):
-                    members.fields = moved
+                near = int((times[: k + 1] >= times[k] - BACK).argmax())
+                *past, now = self._moved(states[near:], own)
+                states[near:] = *past, states[-1] + self._known(now) - self._known(states[-1])
             told()
-        return torch.stack([*done, *map(self._latents, near)], dim=1)
+        return torch.stack(states, dim=1)
 
     def _errors(self, times: pd.DatetimeIndex, size: int) -> Tensor:
         """What the forecaster's steps between `times` are wrong by, (size, L - 1, K, h, w)."""
@@ -117,15 +104,17 @@ class Follower:
         white = noise.states(FORECAST, (len(times), *climate.shape[1:]))[:, 1:]
         return forecaster.errors(white, climate.directions.float())
 
-    def _ahead(self, fields: Tensor, when: pd.Timestamp) -> Tensor:
-        """What the forecaster makes of fields of that time, as latents."""
+    def _ahead(self, x: Tensor, when: pd.Timestamp, error: Tensor) -> Tensor:
+        """Members a step after that time, wrong by these latents."""
         year = float(year_fraction(pd.DatetimeIndex([when]))[0])
         with torch.no_grad():
-            return self._encoded(self.prior.ahead(fields, year))
+            after = self.prior.ahead(x, year)
+            about = self.prior.encode(after.mean(0, keepdim=True))
+            return after + self._decoded(about + error) - self.prior.decode(about)
 
-    def _moved(self, fields: Sequence[Tensor], reported: Reported) -> tuple[Tensor, ...]:
-        """Fields of states in a row, each (N, C, H, W), after reports of the last of them."""
-        card, now = self.prior.card, fields[-1]
+    def _moved(self, states: Sequence[Tensor], reported: Reported) -> tuple[Tensor, ...]:
+        """States in a row, each (N, C, H, W), after reports of the last of them."""
+        card, now = self.prior.card, states[-1]
         predicted, value, error, distance = (
             torch.from_numpy(x).to(now.dtype)
             for x in (
@@ -135,19 +124,15 @@ class Follower:
                 reported.reports.distances_from(card.state.grid),
             )
         )
-        together = torch.cat(list(fields), dim=1)
+        together = torch.cat(list(states), dim=1)
         after = analyse(together.flatten(2), predicted, value, error, distance, self.tuning)
         return after.reshape(together.shape).split(now.shape[1], dim=1)
 
-    def _latents(self, members: _Members) -> Tensor:
-        if members.fields is members.before:
-            return members.z
-        return members.z + self._encoded(members.fields) - self._encoded(members.before)
+    def _known(self, x: Tensor) -> Tensor:
+        """What the code keeps of states."""
+        with torch.no_grad():
+            return self._decoded(torch.cat([self.prior.encode(part) for part in x.split(TOGETHER)]))
 
     def _decoded(self, z: Tensor) -> Tensor:
         with torch.no_grad():  # few at once: activations are large
             return torch.cat([self.prior.decode(part) for part in z.split(TOGETHER)])
-
-    def _encoded(self, states: Tensor) -> Tensor:
-        with torch.no_grad():
-            return torch.cat([self.prior.encode(part) for part in states.split(TOGETHER)])

@@ -130,8 +130,8 @@ class TrajectoryConfig:
 class ForecasterConfig:
     """Size and training of the forecaster (see `models.prior.forecaster`).
 
-    `words` are what a place says in a block; `noise` is added to the latents that are decoded and forecast
-    from; `validation` is a number of states.
+    `words` are what a place says in a block; `own` the most steps that the forecaster itself has taken from a
+    state before it is taught the next; `validation` is a number of states.
     """
 
     width: int
@@ -139,7 +139,7 @@ class ForecasterConfig:
     steps: int
     batch: int
     learning_rate: float
-    noise: float
+    own: int
     validation: int
     words: int = 48
 

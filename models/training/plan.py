@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -92,7 +93,7 @@ def plan(config: SphereConfig, at_once: int = 1) -> Plan:
             *(_denoiser(config, network, autoencoder.latent_shape, at_once, r) for r in (False, True)),
         ]
         if forecaster is not None:
-            stages.append(_forecaster(config, forecaster, autoencoder, at_once))
+            stages.append(_forecaster(config, forecaster, at_once))
         climatologies = _climatologies(config, autoencoder.latent_shape)
     states = HOURS // config.step_hours
     return Plan(
@@ -154,20 +155,14 @@ def _denoiser(
     )
 
 
-def _forecaster(
-    config: SphereConfig, module: Forecaster, autoencoder: SphereAutoencoder, at_once: int
-) -> Stage:
-    settings, latent = cast(ForecasterConfig, config.forecaster), autoencoder.latent_shape
-    height, breadth = module.static.shape[1:]
-    after, z = torch.zeros(at_once, len(module.change), height, breadth), torch.zeros(at_once, *latent)
-    when, weight = torch.zeros(at_once), torch.ones(height, 1)
+def _forecaster(config: SphereConfig, module: Forecaster, at_once: int) -> Stage:
+    settings, (height, breadth) = cast(ForecasterConfig, config.forecaster), module.static.shape[1:]
+    x, weight = torch.zeros(2, at_once, len(module.change), height, breadth), torch.ones(height, 1)
 
-    def step() -> Tensor:
-        with torch.no_grad():
-            x = autoencoder.decode(z)
-        return squares_off(module, x, when, after, weight).mean()
+    def step(own: int) -> Tensor:
+        return squares_off(module, x[0], torch.zeros(at_once, own + 1), x[1], weight).mean()
 
-    took = footprint(step)
+    took, most = (footprint(partial(step, own)) for own in (0, settings.own))
     return Stage(
         name="forecaster",
         parameters=_parameters(module),
@@ -176,8 +171,8 @@ def _forecaster(
         steps=settings.steps,
         at_once=at_once,
         recompute=False,
-        flop=took.flop * settings.batch // at_once,
-        memory=took.peak + 4 * (after.numel() + z.numel() + _parameters(autoencoder)) + _held(module),
+        flop=(took.flop + most.flop) // 2 * settings.batch // at_once,
+        memory=max(took.peak, most.peak) + 4 * x.numel() + _held(module),
     )
 
 

@@ -10,58 +10,56 @@ from torch import Tensor, nn
 from models.prior.forecaster import Forecaster, factor
 from models.prior.modes import parts
 from models.prior.sphere import SphereAutoencoder
-from models.training.accelerator import Machine, normal, reduced, seeds
+from models.training.accelerator import Machine, reduced
 from models.training.config import ForecasterConfig, SphereConfig
 from models.training.loop import train
 from models.training.processes import Share
 from models.training.run import Report, Tick
-from models.training.trajectories import Trajectories, spread, windows
+from models.training.trajectories import Trajectories, spread
 
 CHANGES = 400  # pairs of states from which it is known how much channels change
 MEASURED = 1600  # states after which what it is wrong by is measured
 TOGETHER = 16
 
-Batch = tuple[Tensor, Tensor, Tensor, list[int]]  # latents, when they are, states a step later, seeds
+Batch = tuple[Tensor, Tensor, Tensor]  # states, when they and those of steps after them are, the last of all
 
 
 def train_forecaster(
     config: SphereConfig,
     forecaster: Forecaster,
-    autoencoder: SphereAutoencoder,
-    latents: np.ndarray,
     found: Trajectories,
     folder: Path,
     report: Report,
     tick: Tick,
     machine: Machine,
 ) -> None:
-    """Least squares, by area, of the next state; from what the code keeps of the one before, with noise."""
+    """Least squares, by area, of the next state; from a state, or from what becomes of one in some steps."""
     settings, device = cast(ForecasterConfig, config.forecaster), forecaster.static.device
     weight = torch.as_tensor(found.grid.area_weights, dtype=torch.float32, device=device)
-    starts = {name: found.starts(years, 1) for name, years in config.years.items()}
+    starts = {name: found.starts(years, settings.own + 1) for name, years in config.years.items()}
     forecaster.change.copy_(_change(found, spread(starts["train"], CHANGES)))
     machine.ready(list(forecaster.blocks))
 
-    def load(first: Tensor, noise: Tensor) -> Batch:
-        z, when = windows(latents, found, first, 1, 1)
-        return z[:, 0], when[:, 0], found.states(first + 1), noise.tolist()
+    def load(first: Tensor, own: int) -> Batch:
+        first = first + settings.own - own
+        when = found.year_fraction[first[:, None] + torch.arange(own + 1)].float()
+        return found.states(first), when, found.states(first + own + 1)
 
     def batch_of(generator: torch.Generator, share: Share) -> Batch:
         possible = starts["train"]
         first = possible[torch.randint(len(possible), (settings.batch,), generator=generator)]
-        noise = seeds(settings.batch, generator)
-        return load(share.take(first), share.take(noise))
+        own = int(torch.randint(settings.own + 1, (), generator=generator))
+        return load(share.take(first), own)
 
     def losses(module: nn.Module, batch: Batch) -> Tensor:
-        z, when, after = (x.to(device) for x in batch[:3])
-        with torch.no_grad():
-            x = autoencoder.decode(z + settings.noise * normal(z, batch[3]))
+        x, when, after = (x.to(device) for x in batch)
         return squares_off(cast(Forecaster, module), x, when, after, weight, machine.bfloat16)
 
     def validate(module: nn.Module) -> dict[str, float]:
         first = spread(starts["validate"], settings.validation)
         parts = first.split(machine.at_once(settings.batch))
-        return {"loss": float(torch.cat([losses(module, load(part, part)) for part in parts]).mean())}
+        squares = [losses(module, load(part, own)) for part in parts for own in range(settings.own + 1)]
+        return {"loss": float(torch.cat(squares).mean())}
 
     best = train(
         forecaster,
@@ -90,14 +88,19 @@ def squares_off(
     weight: Tensor,
     bfloat16: bool = False,
 ) -> Tensor:
-    """Mean square error of forecasts, (n,).
+    """Mean square error of forecasts of as many steps as there are times, (n,); only the last is taught.
 
     Arguments:
-        states, after: standardised, a step apart, (n, C, H, W); when: fractions of the year (n,).
+        states: standardised, (n, C, H, W).
+        when: fractions of the year of these states and of those that steps begin from after them, (n, steps).
+        after: a step after the last of these times, (n, C, H, W).
         weight: of rows, (H, 1).
     """
     with reduced(states.device, bfloat16):
-        found = forecaster(states, when)
+        with torch.no_grad():
+            for k in range(when.shape[1] - 1):
+                states = forecaster(states, when[:, k]).float()
+        found = forecaster(states, when[:, -1])
     return ((found.float() - after).square() * weight).mean((1, 2, 3))
 
 
@@ -119,25 +122,26 @@ def measure_errors(
     latents: np.ndarray,
     found: Trajectories,
 ) -> None:
-    """Sets what `forecaster` is wrong by, in latents, as found on states that it was not trained on.
+    """Sets what `forecaster` is wrong by, as the code has it, as found on states it was not trained on.
 
     Arguments:
         directions: the Climatology's modes of space, (r, K h w).
     """
     own = directions.float().to(forecaster.static)
-    channels, height, _ = latents.shape[1:]
+    (channels, height, _), device = latents.shape[1:], own.device
     modes = torch.zeros(len(own), len(own), dtype=torch.float64)
     rest = torch.zeros(height, channels, channels, dtype=torch.float64)
     last = config.window - 2
 
-    def ahead(z: Tensor, when: Tensor) -> Tensor:
-        return autoencoder.encode(forecaster(autoencoder.decode(z), when))
+    def off_after(rows: Tensor) -> Tensor:
+        states, when = (x.to(device) for x in (found.states(rows), found.year_fraction[rows]))
+        there = torch.from_numpy(latents[(rows + 1).numpy()]).float().to(device)
+        return autoencoder.encode(forecaster(states, when)) - there
 
     later, first = torch.zeros(2), spread(found.starts(config.years["validate"], last + 1), MEASURED)
     for part in first.split(TOGETHER):
-        states, when = (x.to(own.device) for x in windows(latents, found, part, last + 2, 1))
         with torch.no_grad():
-            off = torch.stack([ahead(states[:, k], when[:, k]) - states[:, k + 1] for k in (0, last)])
+            off = torch.stack([off_after(part + k) for k in (0, last)])
         inside, left = parts(off.flatten(2), own)
         outside = left.unflatten(2, latents.shape[1:])
         modes += torch.einsum("knr,kns->rs", inside, inside).cpu() / 2

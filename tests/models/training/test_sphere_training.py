@@ -12,7 +12,7 @@ from torch import Tensor
 
 from models.prior.card import read_card
 from models.prior.forecaster import lower
-from models.prior.prior import Prior, load_prior
+from models.prior.prior import load_prior
 from models.training.config import SphereConfig, load_config
 from models.training.sphere import train_sphere
 from models.training.trajectories import prepare
@@ -110,7 +110,7 @@ def test_a_trained_prior_can_be_loaded_and_is_the_same(store: Path, tmp_path: Pa
 
 
 FORECASTER = """
-forecaster: {width: 8, words: 4, blocks: 1, steps: 200, batch: 8, learning_rate: 1.0e-2, noise: 0.02,
+forecaster: {width: 8, words: 4, blocks: 1, steps: 200, batch: 8, learning_rate: 1.0e-2, own: 1,
              validation: 8}
 """
 
@@ -127,10 +127,11 @@ def test_a_forecaster_knows_how_the_wave_goes_on(store: Path, tmp_path: Path):
     train_sphere(with_forecaster(tmp_path), store, tmp_path, lambda stage, row: said.append(stage))
     prior = load_prior(read_card(tmp_path / "prior"))
     assert said == ["autoencoder", "denoiser", "forecaster"]
-    z = encoded(prior, slice(4000, 4002))
+    states = fields(slice(4000, 4002))
     assert prior.forecaster is not None
     with torch.no_grad():
-        off = prior.encode(prior.ahead(prior.decode(z[:1]), (4000 - 2920) / 1460))[0] - z[1]
+        z = prior.encode(states)
+        off = prior.encode(prior.ahead(states[:1], (4000 - 2920) / 1460))[0] - z[1]
     assert off.norm() < 0.6 * (z[0] - z[1]).norm()
     inside = off.flatten() @ prior.climatology.directions.float().T
     known = lower(prior.forecaster.modes).norm(dim=1)
@@ -156,15 +157,16 @@ def test_a_denoiser_that_cannot_be_is_refused(tmp_path: Path, denoiser: str, wor
         config(tmp_path, denoiser)
 
 
-def encoded(prior: Prior, times: slice) -> Tensor:
+def fields(times: slice) -> Tensor:
     data = dataset().isel(time=times)
-    values = np.stack([*data.t.transpose("level", "time", ...).values, data.sp.values], axis=1)
-    return prior.encode(torch.from_numpy(values))
+    return torch.from_numpy(
+        np.stack([*data.t.transpose("level", "time", ...).values, data.sp.values], axis=1)
+    )
 
 
 def test_the_wave_is_among_the_modes(store: Path, tmp_path: Path):
     prior = train_sphere(config(tmp_path), store, tmp_path, lambda stage, row: None)
-    z = encoded(prior, slice(4000, 4003))
+    z = prior.encode(fields(slice(4000, 4003)))
     mean = prior.climatology.mean(torch.full((1, 3), (4000 - 2920) / 1460))
     anomaly = z[None] - mean
     inside = (anomaly.flatten(1).double() @ prior.climatology.modes.T).square().sum()
