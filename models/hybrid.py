@@ -15,7 +15,7 @@ filter has not paid already.
 A window that nothing is known before gains as much, where its ensemble begins with the season. If few members
 are wanted, the posterior's own, moved to the mean of both, are the better sample, for they have the balance
 of weather; but not the right spread, which is that of what the posterior by itself is wrong by. How far
-members are from their mean is the ensemble's to say: one number for each channel and state.
+members are from their mean is the ensemble's to say: one number for all channels of a state.
 """
 
 from collections.abc import Sequence
@@ -131,8 +131,8 @@ def described(members: Tensor) -> NDArray[np.float32]:
 def about(members: NDArray[Any], ensemble: NDArray[Any], weights: NDArray[Any]) -> NDArray[Any]:
     """Members of the posterior of a first window, (N, ..., C, H, W), moved to the mean of both.
 
-    They are as far from it as those of the ensemble are on average over all places, if they are enough to say
-    how far they are.
+    They are as far from it as those of the ensemble are on average over all places and channels, if they are
+    enough to say how far they are: by one number, the median of channels, for these go together.
 
     Arguments:
         members: in mirrored pairs.
@@ -143,8 +143,6 @@ def about(members: NDArray[Any], ensemble: NDArray[Any], weights: NDArray[Any]) 
     departures = members - own
     if len(members) >= FEWEST:
         wanted, there = (area_mean(x, weights) for x in (spread**2, variances(members, mirrored=True)[0]))
-        known = there > 0
-        departures = (
-            departures * np.sqrt(np.where(known, wanted / np.where(known, there, 1), 1))[..., None, None]
-        )
+        ratio = np.divide(wanted, there, out=np.full_like(there, np.nan), where=there > 0)
+        departures = departures * np.sqrt(np.nanmedian(ratio, axis=-1))[..., None, None, None]
     return own + (1 - FIRST) * (mean - own) + departures

@@ -10,11 +10,12 @@ all others, but for how loud words are, which each row has for itself.
 
 With what it has been wrong by, in latents, of modes of space P and of what is left,
 
-    z_k+1 = E(f(D(z_k))) + P^T L_P n_k + (1 - P) L n'_k,        n_k ~ N(0, 1),
+    x_k+1 = f(x_k) + D(c + e_k) - D(c),    e_k = P^T L_P n_k + (1 - P) L n'_k,    n_k ~ N(0, 1),
 
-is a forecast that says how far to trust it. L_P L_P^T is the covariance of amplitudes of modes, L L^T that of
-the latents of a place, one for each row of places: what latents are wrong by together makes winds or heights
-that fit each other, and with latents that are wrong each for itself heights would be wrong twice as much.
+about a code c is a forecast that says how far to trust it. L_P L_P^T is the covariance of amplitudes of
+modes, L L^T that of the latents of a place, one for each row of places: what latents are wrong by together
+makes winds or heights that fit each other, and with latents that are wrong each for itself heights would be
+wrong twice as much.
 What it is wrong by lasts, so that n_k+1 is r n_k and something new. It says nothing of windows of which no
 state is known: it is no prior.
 """

@@ -67,7 +67,7 @@ def test_what_its_forecaster_is_wrong_by_looks_like_what_it_is_said_to_be_wrong_
     drawn = earth.need_forecaster().errors(white, earth.climatology.directions.float())[:, 0]
     with torch.no_grad():
         when = float(year_fraction(times[len(times) // 2 :])[0])  # the middle of ten days
-        after = earth.encode(earth.ahead(earth.decode(z[:-1]), when))
+        after = earth.encode(earth.ahead(torch.from_numpy(fields[:-1]), when))
         real, made = (earth.decode(x) - earth.decode(z[1:]) for x in (after, z[1:] + drawn))
     weight = torch.from_numpy(earth.card.state.grid.area_weights)
     size = [(x.double().square() * weight).mean((0, 2, 3)).sqrt() for x in (real, made)]

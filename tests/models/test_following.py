@@ -122,7 +122,7 @@ def test_members_are_about_the_mean_of_both_and_no_air_is_drier_than_dry(
     expected = FIRST * members.mean(0) + (1 - FIRST) * (there + 2.0)
     np.testing.assert_allclose(found.mean(0)[:, wind], expected[:, wind], atol=1e-4)
     variance = area_mean(variances(found, mirrored=True)[0], analysis.prior.card.state.grid.area_weights)
-    np.testing.assert_allclose(variance[:, wind], 0.25, rtol=1e-3)
+    np.testing.assert_allclose(variance[:, wind], 0.25, rtol=0.05)
     assert found[:, :, water].min() == 0.0 and found.dtype == np.float32
 
 
