@@ -107,7 +107,8 @@ class Hybrid:
 
     def _ends(self, followed: Tensor, posterior: Tensor, *weights: float) -> tuple[Tensor, Tensor]:
         """Members at the first state and the last, drawn to the posterior's mean."""
-        mean = self.windows.prior.decode(posterior[:, [0, -1]].mean(0))
+        prior = self.windows.prior
+        mean = prior.balanced(prior.decode(posterior[:, [0, -1]].mean(0)))
         first, last = (
             followed[:, k] + weight * (mean[k] - followed[:, k].mean(0))
             for k, weight in zip((0, -1), weights, strict=True)

@@ -2,12 +2,13 @@ r"""An ensemble of states that follows reports: the prior's forecaster is its mo
 
 Between reports each member goes on as the forecaster has it, off by a draw of what that is wrong by,
 
-    x_k+1 = f(x_k) + D(c + n_k) - D(c),
+    x_k+1 = f(x_k) + s (D(c + n_k) - D(c)),
 
-where c is the code of the members' mean after f, and n_k are errors in latents. Members are fields on the
-grid, so that the forecaster carries on what the code does not keep. Reports move them column by column
-(`letkf.py`), and what is taken on of that is as much as the code knows, x + D(E(moved)) - D(E(x)): columns
-that are moved each for itself make no weather.
+where c is the code of the members' mean after f, n_k are errors in latents and s how much louder those of
+each channel are. Members are fields on the grid, so that the forecaster carries on what the code does not
+keep. Reports move them column by column (`letkf.py`), and what is taken on of that is as much as the code
+knows, x + D(E(moved)) - D(E(x)): columns that are moved each for itself make no weather. After each step and
+each analysis members obey the forecaster's laws (`models.prior.laws`).
 
 What moves members today moves what they were before, too: what they predict and what they were go together
 (the ensemble Kalman smoother; Evensen & van Leeuwen 2000; without a cost, Kalnay & Yang 2010). But columns
@@ -93,7 +94,8 @@ class Follower:
             if own is not None:
                 near = int((times[: k + 1] >= times[k] - BACK).argmax())
                 *past, now = self._moved(states[near:], own)
-                states[near:] = *past, states[-1] + self._known(now) - self._known(states[-1])
+                now = states[-1] + self._known(now) - self._known(states[-1])
+                states[near:] = [self.prior.balanced(x) for x in (*past, now)]
             told()
         return torch.stack(states, dim=1)
 
@@ -110,7 +112,9 @@ class Follower:
         with torch.no_grad():
             after = self.prior.ahead(x, year)
             about = self.prior.encode(after.mean(0, keepdim=True))
-            return after + self._decoded(about + error) - self.prior.decode(about)
+            off = self._decoded(about + error) - self.prior.decode(about)
+            loudness = self.prior.need_forecaster().loudness[:, None, None]
+            return self.prior.balanced(after + loudness * off)
 
     def _moved(self, states: Sequence[Tensor], reported: Reported) -> tuple[Tensor, ...]:
         """States in a row, each (N, C, H, W), after reports of the last of them."""

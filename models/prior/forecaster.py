@@ -10,17 +10,18 @@ all others, but for how loud words are, which each row has for itself.
 
 With what it has been wrong by, in latents, of modes of space P and of what is left,
 
-    x_k+1 = f(x_k) + D(c + e_k) - D(c),    e_k = P^T L_P n_k + (1 - P) L n'_k,    n_k ~ N(0, 1),
+    x_k+1 = f(x_k) + s (D(c + e_k) - D(c)),    e_k = P^T L_P n_k + (1 - P) L n'_k,    n_k ~ N(0, 1),
 
-about a code c is a forecast that says how far to trust it. L_P L_P^T is the covariance of amplitudes of
-modes, L L^T that of the latents of a place, one for each row of places: what latents are wrong by together
-makes winds or heights that fit each other, and with latents that are wrong each for itself heights would be
-wrong twice as much.
+about a code c, s a number for each channel, is a forecast that says how far to trust it. L_P L_P^T is the
+covariance of amplitudes of modes, L L^T that of the latents of a place, one for each row of places: what
+latents are wrong by together makes winds or heights that fit each other, and with latents that are wrong each
+for itself heights would be wrong twice as much.
 What it is wrong by lasts, so that n_k+1 is r n_k and something new. It says nothing of windows of which no
 state is known: it is no prior.
 """
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -31,6 +32,7 @@ from torch import Tensor, nn
 from models.prior.climatology import HARMONICS, seasonal
 from models.prior.columns import CONDITION
 from models.prior.harmonics import Harmonics
+from models.prior.laws import Laws
 from models.prior.modes import joined, parts
 from models.state.spec import StateSpec
 
@@ -85,6 +87,7 @@ class Forecaster(nn.Module):
         rest: L of each row of places of latents, in the same way, (h, K (K + 1) / 2).
         lasting: r, of both, (2,); from how alike errors are that are a window apart, for with the next ones
             they are more alike than such a series would have it.
+        loudness: s, (C,), for the code does not have all that fields are off by.
 
     Arguments:
         state: what states are.
@@ -92,6 +95,7 @@ class Forecaster(nn.Module):
         latent_shape: (K, h, w).
         directions: r.
         width, blocks, words: as of `SphereBlock`.
+        constant, diagnosed: channels that a law holds of (`Laws`).
     """
 
     static: Tensor
@@ -99,6 +103,7 @@ class Forecaster(nn.Module):
     modes: Tensor
     rest: Tensor
     lasting: Tensor
+    loudness: Tensor
     winds: Tensor
     still: Tensor
     place: Tensor
@@ -112,6 +117,8 @@ class Forecaster(nn.Module):
         width: int,
         blocks: int,
         words: int,
+        constant: Sequence[str] = (),
+        diagnosed: Sequence[str] = (),
     ) -> None:
         super().__init__()
         latent, height, _ = latent_shape
@@ -123,11 +130,13 @@ class Forecaster(nn.Module):
         self.register_buffer("modes", torch.zeros(directions * (directions + 1) // 2))
         self.register_buffer("rest", torch.zeros(height, latent * (latent + 1) // 2))
         self.register_buffer("lasting", torch.zeros(2))
+        self.register_buffer("loudness", torch.ones(channels))
         winds = [k for k, c in enumerate(state.channels) if c.variable in WINDS]
         still = np.asarray(state.mean)[winds] / np.asarray(state.std)[winds]
         self.register_buffer("winds", torch.tensor(winds, dtype=torch.long), persistent=False)
         self.register_buffer("still", torch.tensor(still, dtype=torch.float32), persistent=False)
         self.register_buffer("place", _place(self.harmonics.latitude), persistent=False)
+        self.laws = Laws(state, constant, diagnosed)
         self.inputs = nn.Linear(3 * (channels + len(static)) + PLACE, width)
         self.embed = nn.Linear(2 * HARMONICS, CONDITION)
         self.blocks = nn.ModuleList(SphereBlock(self.harmonics, width, words) for _ in range(blocks))
@@ -139,7 +148,7 @@ class Forecaster(nn.Module):
     def forward(self, x: Tensor, year_fraction: Tensor) -> Tensor:
         """One step; `year_fraction` (N,): when the states are."""
         condition = F.silu(self.embed(seasonal(year_fraction)[..., 1:].to(x)))
-        own = x.movedim(1, -1)
+        own = self.laws(x).movedim(1, -1)
         static = self.static.movedim(0, -1).expand(len(x), -1, -1, -1)
         place = self.place.expand(*own.shape[:3], -1)
         with torch.autocast(x.device.type, enabled=False):
@@ -154,7 +163,7 @@ class Forecaster(nn.Module):
                 winds = self._smooth(after)[..., self.winds]
                 winds = self.harmonics.field(self.harmonics.analyse(winds)) / self.harmonics.cosine
             after[..., self.winds] = winds - self.still
-        return after.movedim(-1, 1)
+        return self.laws(after.movedim(-1, 1))
 
     def _smooth(self, x: Tensor) -> Tensor:
         """Standardised states, winds times the cosine of latitude and not less their mean, (N, H, W, C)."""

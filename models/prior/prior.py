@@ -83,6 +83,14 @@ class Prior:
         ]
         return self._in_si(torch.cat(after))
 
+    def balanced(self, states: Tensor) -> Tensor:
+        """States in SI units (..., C, H, W), as the forecaster's laws would have them.
+
+        Raises:
+            ValueError: there is no forecaster.
+        """
+        return self._in_si(self.need_forecaster().laws(self._standardised(states)))
+
     def need_forecaster(self) -> Forecaster:
         """The forecaster.
 

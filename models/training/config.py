@@ -131,7 +131,8 @@ class ForecasterConfig:
     """Size and training of the forecaster (see `models.prior.forecaster`).
 
     `words` are what a place says in a block; `own` the most steps that the forecaster itself has taken from a
-    state before it is taught the next; `validation` is a number of states.
+    state before it is taught the next; `validation` is a number of states. The area means of `constant`
+    channels are the same at all times, and `diagnosed` ones follow from their column (`models.prior.laws`).
     """
 
     width: int
@@ -142,6 +143,8 @@ class ForecasterConfig:
     own: int
     validation: int
     words: int = 48
+    constant: list[str] = field(default_factory=list)
+    diagnosed: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

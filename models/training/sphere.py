@@ -144,7 +144,7 @@ def card_of(config: SphereConfig, grid: Grid, mean: np.ndarray, std: np.ndarray,
         "climatology": {"steps": config.steps},
     }
     if f := config.forecaster:
-        sizes = {k: getattr(f, k) for k in ("width", "blocks", "words")}
+        sizes = {k: getattr(f, k) for k in ("width", "blocks", "words", "constant", "diagnosed")}
         architecture["forecaster"] = {"directions": config.climatology.modes, **sizes}
     return described(config, spec, architecture, folder)
 

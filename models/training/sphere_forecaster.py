@@ -17,8 +17,10 @@ from models.training.processes import Share
 from models.training.run import Report, Tick
 from models.training.trajectories import Trajectories, spread
 
+LAWFUL = 2000  # states from which it is known what holds of all
 CHANGES = 400  # pairs of states from which it is known how much channels change
 MEASURED = 1600  # states after which what it is wrong by is measured
+DRAWN = 128  # of these, after which it is drawn, too
 TOGETHER = 16
 
 Batch = tuple[Tensor, Tensor, Tensor]  # states, when they and those of steps after them are, the last of all
@@ -38,6 +40,7 @@ def train_forecaster(
     weight = torch.as_tensor(found.grid.area_weights, dtype=torch.float32, device=device)
     starts = {name: found.starts(years, settings.own + 1) for name, years in config.years.items()}
     forecaster.change.copy_(_change(found, spread(starts["train"], CHANGES)))
+    forecaster.laws.fit(lambda: found.parts(spread(starts["train"], LAWFUL)))
     machine.ready(list(forecaster.blocks))
 
     def load(first: Tensor, own: int) -> Batch:
@@ -151,3 +154,32 @@ def measure_errors(
     forecaster.modes.copy_(factor(modes / len(first)))
     forecaster.rest.copy_(factor(rest / (len(first) * latents.shape[3])))
     forecaster.lasting.copy_((later / total).clamp(0, 1) ** (1 / last))
+    forecaster.loudness.copy_(_loudness(forecaster, autoencoder, own, found, spread(first, DRAWN)))
+
+
+def _loudness(
+    forecaster: Forecaster,
+    autoencoder: SphereAutoencoder,
+    directions: Tensor,
+    found: Trajectories,
+    rows: Tensor,
+) -> Tensor:
+    """What fields are off by a step after these rows, over what draws of latents make of it, (C,)."""
+    device, generator = directions.device, torch.Generator().manual_seed(0)
+    weight = torch.as_tensor(found.grid.area_weights, dtype=torch.float32, device=device)
+    real = drawn = torch.zeros(len(forecaster.change), device=device)
+    for part in rows.split(TOGETHER):
+        states, there, when = (
+            x.to(device) for x in (found.states(part), found.states(part + 1), found.year_fraction[part])
+        )
+        with torch.no_grad():
+            after = forecaster(states, when)
+            code = autoencoder.encode(after)
+            white = torch.randn(len(code), 1, *code.shape[1:], generator=generator).to(device)
+            off = autoencoder.decode(code + forecaster.errors(white, directions)[:, 0])
+            off = off - autoencoder.decode(code)
+        real, drawn = (
+            total + (x.square() * weight).mean((2, 3)).sum(0)
+            for total, x in ((real, after - there), (drawn, off))
+        )
+    return (real / drawn).sqrt().nan_to_num(1.0, 1.0)

@@ -62,15 +62,16 @@ def test_what_its_forecaster_is_wrong_by_looks_like_what_it_is_said_to_be_wrong_
     with open_weather(earth.card) as days:
         times = pd.DatetimeIndex(days.time.values)
         fields = np.stack([days[name].values for name in earth.card.state.names], axis=1)
-    z = earth.encode(torch.from_numpy(fields))
-    white = torch.randn(len(z) - 1, 1, *z.shape[1:], generator=torch.Generator().manual_seed(0))
-    drawn = earth.need_forecaster().errors(white, earth.climatology.directions.float())[:, 0]
+    forecaster, states = earth.need_forecaster(), torch.from_numpy(fields)
+    z = earth.encode(states[1:])
+    white = torch.randn(len(z), 1, *z.shape[1:], generator=torch.Generator().manual_seed(0))
+    drawn = forecaster.errors(white, earth.climatology.directions.float())[:, 0]
     with torch.no_grad():
         when = float(year_fraction(times[len(times) // 2 :])[0])  # the middle of ten days
-        after = earth.encode(earth.ahead(torch.from_numpy(fields[:-1]), when))
-        real, made = (earth.decode(x) - earth.decode(z[1:]) for x in (after, z[1:] + drawn))
+        real = earth.ahead(states[:-1], when) - states[1:]
+        made = (earth.decode(z + drawn) - earth.decode(z)) * forecaster.loudness[:, None, None]
     weight = torch.from_numpy(earth.card.state.grid.area_weights)
     size = [(x.double().square() * weight).mean((0, 2, 3)).sqrt() for x in (real, made)]
     ratio = dict(zip(earth.card.state.names, (size[1] / size[0]).tolist(), strict=True))
     for name in ("u510", "v510", "t510", "sp", "z500", "q685"):
-        assert 0.85 < ratio[name] < 1.4, ratio
+        assert 0.8 < ratio[name] < 1.25, ratio

@@ -67,7 +67,7 @@ def test_means_are_drawn_to_the_posteriors_and_members_differ_as_the_ensembles_d
     prior = hybrid.windows.prior
     windows = prior.encode(season[:4, None]) + 0.1 * torch.arange(5)[:, None, None, None]
     first, last = hybrid.window(times, reported, season, windows)
-    posterior = prior.decode(windows.mean(0))
+    posterior = prior.balanced(prior.decode(windows.mean(0)))
     followed = hybrid.follower.follow(times, [None, *reported[1:]], season)
     looked_back, after = followed[:, 0], followed[:, -1]
     for found, own, to, weight in (
@@ -130,7 +130,8 @@ def test_a_first_window_has_a_tuning_and_a_weight_of_its_own(
     posterior = prior.encode(season[:4, None]) + 0.1 * torch.arange(3)[:, None, None, None]
     _, last = hybrid.first(times, reported, season, posterior)
     own = replace(hybrid.follower, tuning=suited(BEGUN, hybrid.size)).follow(times, reported, season)[:, -1]
-    near(hybrid, last, own + FIRST * (prior.decode(posterior[:, -1].mean(0)) - own.mean(0)))
+    mean = prior.balanced(prior.decode(posterior[:, -1].mean(0)))
+    near(hybrid, last, own + FIRST * (mean - own.mean(0)))
 
 
 def test_many_members_are_moved_by_what_is_farther_off() -> None:

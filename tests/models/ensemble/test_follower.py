@@ -79,6 +79,16 @@ def test_reports_bring_members_nearer_and_a_forecast_keeps_them_there(
     assert error(follower, known, there[1]) < 0.9 * error(follower, blind, there[1])
 
 
+def test_air_is_neither_lost_nor_won_and_heights_are_those_of_the_air_below_them(
+    follower: Follower, truth: Truth, season: torch.Tensor
+) -> None:
+    seen, soon = (truth.reported("all", follower.prior.card.state, k, seed=0) for k in (4, 5))
+    x = follower.follow(truth.times[4:6], [seen, soon], season)
+    torch.testing.assert_close(
+        follower.prior.balanced(x) / std(follower), x / std(follower), atol=1e-3, rtol=0
+    )
+
+
 def test_reports_of_the_next_half_a_day_move_the_first_state_nearer_too_and_later_ones_leave_it(
     follower: Follower, truth: Truth, season: torch.Tensor
 ) -> None:

@@ -111,7 +111,7 @@ def test_a_trained_prior_can_be_loaded_and_is_the_same(store: Path, tmp_path: Pa
 
 FORECASTER = """
 forecaster: {width: 8, words: 4, blocks: 1, steps: 200, batch: 8, learning_rate: 1.0e-2, own: 1,
-             validation: 8}
+             validation: 8, constant: [sp]}
 """
 
 
@@ -136,6 +136,31 @@ def test_a_forecaster_knows_how_the_wave_goes_on(store: Path, tmp_path: Path):
     inside = off.flatten() @ prior.climatology.directions.float().T
     known = lower(prior.forecaster.modes).norm(dim=1)
     assert 0.3 < (inside / known).square().mean().sqrt() < 3  # it knows by how much
+
+
+def test_its_forecasts_have_the_mass_of_air_that_all_states_had(store: Path, tmp_path: Path):
+    train_sphere(with_forecaster(tmp_path), store, tmp_path, lambda stage, row: None)
+    prior, states = load_prior(read_card(tmp_path / "prior")), fields(slice(4000, 4002))
+    states[1, 2] += 500
+    with torch.no_grad():
+        ahead = prior.ahead(states, 0.2)[:, 2]
+    area = torch.from_numpy(prior.card.state.grid.area_weights)
+    mass = ((fields(slice(0, 2920))[:, 2] * area).mean((1, 2))).mean()
+    torch.testing.assert_close((ahead * area).mean((1, 2)), mass.expand(2).double(), atol=5, rtol=0)
+
+
+def test_what_it_draws_is_as_loud_in_fields_as_what_it_is_wrong_by(store: Path, tmp_path: Path):
+    train_sphere(with_forecaster(tmp_path), store, tmp_path, lambda stage, row: None)
+    prior, states = load_prior(read_card(tmp_path / "prior")), fields(slice(2920, 3049))
+    assert prior.forecaster is not None
+    with torch.no_grad():
+        after = torch.cat([prior.ahead(x, k / 1460) for k, x in enumerate(states[:-1].split(1))])
+        code = prior.encode(after)
+        white = torch.randn(len(code), 1, *code.shape[1:], generator=torch.Generator().manual_seed(5))
+        error = prior.forecaster.errors(white, prior.climatology.directions.float())[:, 0]
+        off = (prior.decode(code + error) - prior.decode(code)) * prior.forecaster.loudness[:, None, None]
+    size = [x.double().square().mean((0, 2, 3)).sqrt() for x in (after - states[1:], off)]
+    torch.testing.assert_close(size[1] / size[0], torch.ones(3).double(), rtol=0.2, atol=0)
 
 
 def test_it_forecasts_six_hours_and_no_other_step(store: Path, tmp_path: Path):
