@@ -6,9 +6,8 @@ Between reports each member goes on as the forecaster has it, off by a draw of w
 
 where c is the code of the members' mean after f, n_k are errors in latents and s how much louder those of
 each channel are. Members are fields on the grid, so that the forecaster carries on what the code does not
-keep. Reports move them column by column (`letkf.py`), and what is taken on of that is as much as the code
-knows, x + D(E(moved)) - D(E(x)): columns that are moved each for itself make no weather. After each step and
-each analysis members obey the forecaster's laws (`models.prior.laws`).
+keep. Reports move them column by column (`letkf.py`). After each step and each analysis members obey the
+forecaster's laws (`models.prior.laws`).
 
 What moves members today moves what they were before, too: what they predict and what they were go together
 (the ensemble Kalman smoother; Evensen & van Leeuwen 2000; without a cost, Kalnay & Yang 2010). But columns
@@ -93,9 +92,7 @@ class Follower:
             states.append(self._ahead(states[-1], times[k - 1], errors[:, k - 1]) if k else x)
             if own is not None:
                 near = int((times[: k + 1] >= times[k] - BACK).argmax())
-                *past, now = self._moved(states[near:], own)
-                now = states[-1] + self._known(now) - self._known(states[-1])
-                states[near:] = [self.prior.balanced(x) for x in (*past, now)]
+                states[near:] = [self.prior.balanced(x) for x in self._moved(states[near:], own)]
             told()
         return torch.stack(states, dim=1)
 
@@ -131,11 +128,6 @@ class Follower:
         together = torch.cat(list(states), dim=1)
         after = analyse(together.flatten(2), predicted, value, error, distance, self.tuning)
         return after.reshape(together.shape).split(now.shape[1], dim=1)
-
-    def _known(self, x: Tensor) -> Tensor:
-        """What the code keeps of states."""
-        with torch.no_grad():
-            return self._decoded(torch.cat([self.prior.encode(part) for part in x.split(TOGETHER)]))
 
     def _decoded(self, z: Tensor) -> Tensor:
         with torch.no_grad():  # few at once: activations are large
