@@ -62,9 +62,13 @@ class Prior:
         return self._in_si(self.autoencoder.decode(z))
 
     def fields(self, z: Tensor) -> NDArray[np.float32]:
-        """States in SI units as they are told to people, (..., C, H, W), none of them impossible."""
+        """States in SI units as they are told to people, (..., C, H, W), none of them impossible.
+
+        They obey the laws of the forecaster, if there is one.
+        """
         with torch.no_grad():
-            return self.card.state.possible(self.decode(z).numpy())
+            states = self.card.state.possible(self.decode(z).numpy())
+            return states if self.forecaster is None else self.balanced(torch.from_numpy(states)).numpy()
 
     def encode(self, states: Tensor) -> Tensor:
         """States in SI units (..., C, H, W) -> latents (..., K, h, w)."""

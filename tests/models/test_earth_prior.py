@@ -55,6 +55,19 @@ def test_reports_of_a_trajectory_bring_members_to_it(earth: Prior):
     assert (spread.mean((0, 2, 3)) > 0).all() and np.isfinite(members).all()
 
 
+def test_fields_have_the_mass_of_all_air_and_heights_of_the_air_below_them(earth: Prior):
+    with open_weather(earth.card) as days:
+        true = np.stack([days[name].values[:2] for name in earth.card.state.names], axis=1)
+    z = earth.encode(torch.from_numpy(true))
+    std = torch.as_tensor(earth.card.state.std, dtype=torch.float32)[:, None, None]
+    fields, decoded = torch.from_numpy(earth.fields(z)), earth.decode(z)
+    torch.testing.assert_close(earth.balanced(fields) / std, fields / std, atol=2e-3, rtol=0)
+    height = earth.card.state.names.index("z500")
+    off, was = (((x - torch.from_numpy(true))[:, height]).square().mean() for x in (fields, decoded))
+    assert off < 1.2 * was  # of what the code loses it makes no more
+    assert not torch.equal(fields[:, height], decoded[:, height])
+
+
 def test_what_its_forecaster_is_wrong_by_looks_like_what_it_is_said_to_be_wrong_by(earth: Prior):
     """In fields, on days that it has not seen: latents that were wrong each for itself would make heights of
     twice the error.
