@@ -3,8 +3,8 @@ r"""A filter and a smoother of windows in a row: two analyses of the same report
 The posterior of a window knows what weather looks like, and nothing of what was reported before. An ensemble
 that follows reports with the prior's forecaster (`models.ensemble.follower`) knows how the errors of today
 came about, as far as its few members can. What the two are wrong by has little in common (a correlation of
-0.5, later 0.3), so that a mean of them is better than both. This is the hybrid gain of Penny (2014), used for weather
-forecasts by Bonavita et al. (2015) with a variational analysis in the place of the posterior:
+0.5, later 0.3), so that a mean of them is better than both. This is the hybrid gain of Penny (2014), used for
+weather forecasts by Bonavita et al. (2015) with a variational analysis in the place of the posterior:
 
     members of the ensemble + weight (mean of the posterior - mean of the ensemble).
 
