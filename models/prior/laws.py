@@ -4,8 +4,8 @@ A network that has seen nothing but true states does not mend what no true state
 below it does not have, or air that has come from nowhere, stays for as long as the forecast goes on. So
 states are made to obey before a step and after it.
 
-    mass      the area mean of the surface pressure is the same at all times: in ERA5 and in simulations to
-              some hundredths of a hPa, for all that weather does is move air from place to place
+    mass      the area mean of the surface pressure is the same at all times, for weather moves air from place
+              to place: in the simulated Earth to 0.05 hPa. Real air takes up water, some tenths of a hPa
     balance   a height is what temperature, humidity and pressure of its column make it, in each place
 
                   z = z_0 + sum_c w_c x_c,
@@ -26,7 +26,7 @@ RIDGE = 1e-4  # of the variance of a channel: channels that always go together s
 
 
 class Laws(nn.Module):
-    """Standardised states (..., C, H, W) -> those nearest by that obey; as they are, where there is no law.
+    """Standardised states (..., C, H, W) -> states that obey; as they are, where there is no law.
 
     Attributes:
         mean: area means of the `constant` channels, (m,).
