@@ -111,10 +111,14 @@ def _change(found: Trajectories, first: Tensor) -> Tensor:
     """Standard deviation of what channels change by in a step, (C,); areas weigh."""
     weight = torch.as_tensor(found.grid.area_weights, dtype=torch.float32)
     squares = [
-        ((found.states(part + 1) - found.states(part)).square() * weight).mean((2, 3))
-        for part in first.split(TOGETHER)
+        _squares(found.states(part + 1) - found.states(part), weight) for part in first.split(TOGETHER)
     ]
     return torch.cat(squares).mean(0).sqrt()
+
+
+def _squares(x: Tensor, weight: Tensor) -> Tensor:
+    """Means by area, (n, C)."""
+    return (x.square() * weight).mean((2, 3))
 
 
 def measure_errors(
@@ -178,8 +182,6 @@ def _loudness(
             white = torch.randn(len(code), 1, *code.shape[1:], generator=generator).to(device)
             off = autoencoder.decode(code + forecaster.errors(white, directions)[:, 0])
             off = off - autoencoder.decode(code)
-        real, drawn = (
-            total + (x.square() * weight).mean((2, 3)).sum(0)
-            for total, x in ((real, after - there), (drawn, off))
-        )
+        real = real + _squares(after - there, weight).sum(0)
+        drawn = drawn + _squares(off, weight).sum(0)
     return (real / drawn).sqrt().nan_to_num(1.0, 1.0)

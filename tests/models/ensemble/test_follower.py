@@ -135,9 +135,8 @@ def test_members_that_know_the_season_are_as_many_as_wanted_and_tell_how_far_the
     steps: list[int] = []
     x = follower.season(truth.times[0], 3, lambda: steps.append(1))
     assert x.shape == (3, *follower.prior.card.state.shape) and len(steps) == SETTLING
-    off = (x[:2] - follower.season(truth.times[0], 2)) / std(
-        follower
-    )  # errors are decoded about the mean of all
+    fewer = follower.season(truth.times[0], 2)  # whose errors are decoded about the mean of them
+    off = (x[:2] - fewer) / std(follower)
     assert float(off.square().mean().sqrt()) < 0.01
     assert not torch.equal(x, replace(follower, seed=2).season(truth.times[0], 3))
 
