@@ -60,10 +60,6 @@ class Hybrid:
         """The ensemble's model and analysis."""
         return Follower(self.windows.prior, self.windows.seed, suited(self.tuning, self.size))
 
-    def with_seed(self, seed: int) -> "Hybrid":
-        """The same with other noise."""
-        return replace(self, windows=self.windows.with_seed(seed))
-
     def beginning(self, time: pd.Timestamp) -> Tensor:
         """Members that know the season and nothing else, (size, C, H, W)."""
         return self.follower.season(time, self.size)

@@ -24,8 +24,6 @@ from models.verification.field_scores import FieldScores, summary
 if TYPE_CHECKING:
     from app.scoreboard.earth_peers import Peer
 
-AHEAD = 1_000_000  # added to the seed: noise of forecasts is not that of the analyses
-
 
 @dataclass(frozen=True, eq=False)
 class Analysed:
@@ -66,13 +64,13 @@ class Following:
     def go(self, times: pd.DatetimeIndex, reported: Sequence[Reported | None]) -> np.ndarray:
         """The next window; the members at its end, (N, C, H, W)."""
         self.done += 1
-        own, since = self.hybrid.with_seed(self.hybrid.windows.seed + self.done), time.process_time()
-        posterior = own.windows.sample(times, reported)
+        windows, since = self.hybrid.windows, time.process_time()
+        posterior = windows.with_seed(windows.seed + self.done).sample(times, reported)
         drawing = time.process_time() - since
         if self._last:
-            found = own.window(times, reported, self._last.end, posterior)
+            found = self.hybrid.window(times, reported, self._last.end, posterior)
         else:
-            found = own.first(times, reported, own.beginning(times[0]), posterior)
+            found = self.hybrid.first(times, reported, self.hybrid.beginning(times[0]), posterior)
         self._last = Analysed(posterior, *found, drawing)
         return self.filtered()
 
@@ -103,7 +101,7 @@ class Forecasts:
         board, windows = self.board, self.board.windows
         a_day, start = board.length - 1, _told(windows.prior, end)
         whole = board.truth.times[first : first + LEADS * a_day + 1]
-        forecaster = Follower(windows.prior, windows.seed + AHEAD + first)
+        forecaster = Follower(windows.prior, windows.seed)  # whose errors go on
         ahead = forecaster.follow(whole, [None] * len(whole), end)
         peer, nothing = peer and peer.copy(), [None] * board.length
         for day in range(1, LEADS + 1):

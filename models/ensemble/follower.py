@@ -5,9 +5,10 @@ Between reports each member goes on as the forecaster has it, off by a draw of w
     x_k+1 = f(x_k) + s (D(c + n_k) - D(c)),
 
 where c is the code of the members' mean after f, n_k are errors in latents and s how much louder those of
-each channel are. Members are fields on the grid, so that the forecaster carries on what the code does not
-keep. Reports move them column by column (`letkf.py`). After each step and each analysis members obey the
-forecaster's laws (`models.prior.laws`).
+each channel are. Errors last: those of a time are the same whether a window begins there, goes on or ends,
+for they come of noise of the `LASTING` steps before it. Members are fields on the grid: the forecaster
+carries on what the code does not keep. Reports move them column by column (`letkf.py`). After each step and
+each analysis members obey the forecaster's laws (`models.prior.laws`).
 
 What moves members today moves what they were before, too: what they predict and what they were go together
 (the ensemble Kalman smoother; Evensen & van Leeuwen 2000; without a cost, Kalnay & Yang 2010). But columns
@@ -28,8 +29,9 @@ from models.prior.prior import Prior
 from models.state.time import year_fraction
 
 SETTLING = 12  # steps in which a forecaster makes weather of what a Gaussian has drawn
-TOGETHER = 8  # members that are decoded at once
+TOGETHER = 8  # members that are drawn or decoded at once
 BACK = pd.Timedelta(hours=12)  # for which reports say something of a column as it was
+LASTING = 8  # steps after which nothing is left of what a forecaster was wrong by
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,7 +80,7 @@ class Follower:
         """Members at each of `times`, given its reports and those of the next `BACK` hours, (N, L, C, H, W).
 
         Arguments:
-            times: of the steps, (L,); errors last from one to the next of them (`Forecaster`).
+            times: of the steps, (L,).
             reported: of the state at each of them.
             x: members at the first, SI units, (N, C, H, W).
             told: called after each state; what it raises stops the work.
@@ -99,9 +101,15 @@ class Follower:
     def _errors(self, times: pd.DatetimeIndex, size: int) -> Tensor:
         """What the forecaster's steps between `times` are wrong by, (size, L - 1, K, h, w)."""
         climate, forecaster = self.prior.climatology, self.prior.need_forecaster()
-        noise = CounterNoise(self.seed, range(size), times, mirrored=False)
-        white = noise.states(FORECAST, (len(times), *climate.shape[1:]))[:, 1:]
-        return forecaster.errors(white, climate.directions.float())
+        step, directions = pd.Timedelta(hours=self.prior.card.state.step_hours), climate.directions.float()
+        whole = pd.date_range(end=times[-1], periods=LASTING + len(times) - 1, freq=step)
+
+        def drawn(members: range) -> Tensor:
+            noise = CounterNoise(self.seed, members, whole, mirrored=False)
+            white = noise.states(FORECAST, (len(whole), *climate.shape[1:]))
+            return forecaster.errors(white, directions)[:, LASTING:]
+
+        return torch.cat([drawn(range(size)[k : k + TOGETHER]) for k in range(0, size, TOGETHER)])
 
     def _ahead(self, x: Tensor, when: pd.Timestamp, error: Tensor) -> Tensor:
         """Members a step after that time, wrong by these latents."""

@@ -96,11 +96,6 @@ def test_windows_in_a_row_are_better_than_either_and_look_back_well(hybrid: Hybr
     assert error(hybrid, last, there[1]) < best
 
 
-def test_another_seed_is_another_posterior_and_other_errors_of_the_forecaster(hybrid: Hybrid) -> None:
-    other = hybrid.with_seed(9)
-    assert other.windows.seed == other.follower.seed == 9 and other.size == hybrid.size
-
-
 def test_errors_of_the_forecaster_have_nothing_to_do_with_the_draws_it_begins_with(
     hybrid: Hybrid, truth: Truth
 ) -> None:

@@ -56,6 +56,17 @@ def test_without_reports_it_is_the_forecasters_course_with_its_errors(
         assert float(off.mean()) == pytest.approx(0, abs=0.01)
 
 
+def test_errors_go_on_from_one_window_to_the_next(
+    follower: Follower, truth: Truth, season: torch.Tensor
+) -> None:
+    whole = follower.follow(truth.times[:5], [None] * 5, season)
+    _, _, between = follower.follow(truth.times[:3], [None] * 3, season).unbind(1)
+    again = follower.follow(truth.times[2:5], [None] * 3, between)[:, -1]
+    other = replace(follower, seed=2).follow(truth.times[2:5], [None] * 3, between)[:, -1]
+    differs, by_chance = ((x - whole[:, -1]).div(std(follower)).norm() for x in (again, other))
+    assert float(differs) < 0.15 * float(by_chance)
+
+
 def test_a_forecast_is_nearer_than_a_state_that_stays_and_knows_how_near(
     follower: Follower, truth: Truth
 ) -> None:
