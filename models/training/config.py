@@ -131,8 +131,12 @@ class ForecasterConfig:
     """Size and training of the forecaster (see `models.prior.forecaster`).
 
     `words` are what a place says in a block; `own` the most steps that the forecaster itself has taken from a
-    state before it is taught the next; `validation` is a number of states. The area means of `constant`
-    channels are the same at all times, and `diagnosed` ones follow from their column (`models.prior.laws`).
+    state before it is taught the next; `moved` the share of batches from states that a part of a draw of the
+    Climatology has moved; `validation` is a number of states. The area means of `constant` channels are the
+    same at all times, and `diagnosed` ones follow from their column (`models.prior.laws`).
+
+    Raises:
+        ValueError: `moved` is no share.
     """
 
     width: int
@@ -143,8 +147,13 @@ class ForecasterConfig:
     own: int
     validation: int
     words: int = 48
+    moved: float = 0.0
     constant: list[str] = field(default_factory=list)
     diagnosed: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.moved <= 1:
+            raise ValueError(f"forecaster: moved is a share of batches, from 0 to 1, not {self.moved}")
 
 
 @dataclass(frozen=True)

@@ -89,7 +89,7 @@ def train_sphere(
     tensors = _tensors(autoencoder, network, lagged)
     tensors |= fit_gains(config, network, lagged, latents, found, machine)
     if forecaster is not None:
-        train_forecaster(config, forecaster, found, folder, report, tick, machine)
+        train_forecaster(config, forecaster, autoencoder, lagged, found, folder, report, tick, machine)
         measure_errors(config, forecaster, autoencoder, lagged.spatial, latents, found)
         tensors |= {f"forecaster.{k}": v for k, v in forecaster.state_dict().items()}
     weights = {name: value.cpu() for name, value in tensors.items()}

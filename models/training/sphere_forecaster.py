@@ -1,5 +1,6 @@
 """A stage of a prior of the Earth that some have: the forecaster, and what it is wrong by."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
@@ -7,7 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from models.prior.climatology import Climatology
 from models.prior.forecaster import Forecaster, factor
+from models.prior.lagged import LaggedCovariance
 from models.prior.modes import parts
 from models.prior.sphere import SphereAutoencoder
 from models.training.accelerator import Machine, reduced
@@ -22,46 +25,61 @@ CHANGES = 400  # pairs of states from which it is known how much channels change
 MEASURED = 1600  # states after which what it is wrong by is measured
 DRAWN = 128  # of these, after which it is drawn, too
 TOGETHER = 16
+NONE = torch.empty(0)  # noise of states that are not moved
 
-Batch = tuple[Tensor, Tensor, Tensor]  # states, when they and those of steps after them are, the last of all
+FARTHEST = 0.25  # of a draw of the Climatology, by which states are moved
+
+Batch = tuple[Tensor, Tensor, Tensor, Tensor]  # states, when they and those after them are, the last, noise
 
 
 def train_forecaster(
     config: SphereConfig,
     forecaster: Forecaster,
+    autoencoder: SphereAutoencoder,
+    lagged: LaggedCovariance,
     found: Trajectories,
     folder: Path,
     report: Report,
     tick: Tick,
     machine: Machine,
 ) -> None:
-    """Least squares, by area, of the next state; from a state, or from what becomes of one in some steps."""
+    """Least squares, by area, of the next state; from a state, or from what becomes of one in some steps.
+
+    A share `moved` of batches begins from states as far from true ones as members of an ensemble are: what a
+    network that has seen none of these makes of them is worse than what it makes of its own.
+    """
     settings, device = cast(ForecasterConfig, config.forecaster), forecaster.static.device
     weight = torch.as_tensor(found.grid.area_weights, dtype=torch.float32, device=device)
     starts = {name: found.starts(years, settings.own + 1) for name, years in config.years.items()}
     forecaster.change.copy_(_change(found, spread(starts["train"], CHANGES)))
     forecaster.laws.fit(lambda: found.parts(spread(starts["train"], LAWFUL)))
     machine.ready(list(forecaster.blocks))
+    moves = Moves(autoencoder, lagged.climatology(config.window, config.step_hours).to(device))
 
-    def load(first: Tensor, own: int) -> Batch:
+    def load(first: Tensor, own: int, white: Tensor) -> Batch:
         first = first + settings.own - own
         when = found.year_fraction[first[:, None] + torch.arange(own + 1)].float()
-        return found.states(first), when, found.states(first + own + 1)
+        return found.states(first), when, found.states(first + own + 1), white
 
     def batch_of(generator: torch.Generator, share: Share) -> Batch:
         possible = starts["train"]
         first = possible[torch.randint(len(possible), (settings.batch,), generator=generator)]
-        own = int(torch.randint(settings.own + 1, (), generator=generator))
-        return load(share.take(first), own)
+        own, white = int(torch.randint(settings.own + 1, (), generator=generator)), NONE
+        if torch.rand((), generator=generator) < settings.moved:
+            own, white = 0, share.take(moves.noise(settings.batch, generator))
+        return load(share.take(first), own, white)
 
     def losses(module: nn.Module, batch: Batch) -> Tensor:
-        x, when, after = (x.to(device) for x in batch)
+        x, when, after, white = (x.to(device) for x in batch)
+        if len(white):
+            with torch.no_grad(), reduced(device, machine.bfloat16):
+                x = moves(x, white)
         return squares_off(cast(Forecaster, module), x, when, after, weight, machine.bfloat16)
 
     def validate(module: nn.Module) -> dict[str, float]:
         first = spread(starts["validate"], settings.validation)
         parts = first.split(machine.at_once(settings.batch))
-        squares = [losses(module, load(part, own)) for part in parts for own in range(settings.own + 1)]
+        squares = [losses(module, load(part, own, NONE)) for part in parts for own in range(settings.own + 1)]
         return {"loss": float(torch.cat(squares).mean())}
 
     best = train(
@@ -81,6 +99,25 @@ def train_forecaster(
     )
     forecaster.load_state_dict(best.state_dict())
     forecaster.eval().requires_grad_(False)
+
+
+@dataclass(frozen=True, eq=False)
+class Moves:
+    """Moves states by up to `FARTHEST` of a draw of the Climatology."""
+
+    autoencoder: SphereAutoencoder
+    climatology: Climatology
+
+    def noise(self, count: int, generator: torch.Generator) -> Tensor:
+        """For that many states, (count, L, K, h, w)."""
+        far = FARTHEST * torch.rand(count, 1, 1, 1, 1, generator=generator)
+        return far * torch.randn(count, *self.climatology.shape, generator=generator)
+
+    def __call__(self, states: Tensor, noise: Tensor) -> Tensor:
+        """Standardised states (count, C, H, W), moved."""
+        code = self.autoencoder.encode(states).float()
+        to = code + self.climatology.apply(torch.sqrt, noise)[:, 0]
+        return states + self.autoencoder.decode(to).float() - self.autoencoder.decode(code).float()
 
 
 def squares_off(

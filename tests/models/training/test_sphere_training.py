@@ -15,6 +15,7 @@ from models.prior.forecaster import lower
 from models.prior.prior import load_prior
 from models.training.config import SphereConfig, load_config
 from models.training.sphere import train_sphere
+from models.training.sphere_forecaster import Moves
 from models.training.trajectories import prepare
 
 CONFIG = """
@@ -111,7 +112,7 @@ def test_a_trained_prior_can_be_loaded_and_is_the_same(store: Path, tmp_path: Pa
 
 FORECASTER = """
 forecaster: {width: 8, words: 4, blocks: 1, steps: 200, batch: 8, learning_rate: 1.0e-2, own: 1,
-             validation: 8, constant: [sp]}
+             moved: 0.2, validation: 8, constant: [sp]}
 """
 
 
@@ -136,6 +137,21 @@ def test_a_forecaster_knows_how_the_wave_goes_on(store: Path, tmp_path: Path):
     inside = off.flatten() @ prior.climatology.directions.float().T
     known = lower(prior.forecaster.modes).norm(dim=1)
     assert 0.3 < (inside / known).square().mean().sqrt() < 3  # it knows by how much
+
+
+def test_states_are_moved_by_up_to_a_quarter_of_what_the_climatology_draws(store: Path, tmp_path: Path):
+    train_sphere(with_forecaster(tmp_path), store, tmp_path, lambda stage, row: None)
+    prior = load_prior(read_card(tmp_path / "prior"))
+    moves = Moves(prior.autoencoder, prior.climatology)
+    states = torch.zeros(400, 3, *prior.card.state.grid.shape)
+    noise = moves.noise(len(states), torch.Generator().manual_seed(1))
+    with torch.no_grad():
+        torch.testing.assert_close(moves(states, 0 * noise), states)
+        off = (prior.autoencoder.encode(moves(states, noise)) - prior.autoencoder.encode(states)).flatten(1)
+    far = noise.flatten(1).square().mean(1).sqrt()
+    assert far.max() < 0.3 and far.min() < 0.02
+    there = prior.climatology.marginal(0).sum().sqrt()
+    assert float((off.norm(dim=1) / far).square().mean().sqrt() / there) == pytest.approx(1, abs=0.15)
 
 
 def test_its_forecasts_have_the_mass_of_air_that_all_states_had(store: Path, tmp_path: Path):
@@ -180,6 +196,12 @@ def test_it_forecasts_six_hours_and_no_other_step(store: Path, tmp_path: Path):
 def test_a_denoiser_that_cannot_be_is_refused(tmp_path: Path, denoiser: str, words: str):
     with pytest.raises(ValueError, match=words):
         config(tmp_path, denoiser)
+
+
+def test_more_batches_than_all_cannot_be_moved(tmp_path: Path):
+    (tmp_path / "tiny.yaml").write_text(CONFIG + FORECASTER.replace("moved: 0.2", "moved: 20"))
+    with pytest.raises(ValueError, match="moved is a share of batches"):
+        load_config(tmp_path / "tiny.yaml")
 
 
 def fields(times: slice) -> Tensor:
