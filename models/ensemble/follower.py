@@ -31,7 +31,7 @@ from models.state.time import year_fraction
 SETTLING = 12  # steps in which a forecaster makes weather of what a Gaussian has drawn
 TOGETHER = 8  # members that are drawn or decoded at once
 BACK = pd.Timedelta(hours=12)  # for which reports say something of a column as it was
-LASTING = 8  # steps after which nothing is left of what a forecaster was wrong by
+LASTING = 8  # steps after which little is left (0.07) of what a forecaster was wrong by
 
 
 @dataclass(frozen=True, eq=False)

@@ -25,9 +25,8 @@ CHANGES = 400  # pairs of states from which it is known how much channels change
 MEASURED = 1600  # states after which what it is wrong by is measured
 DRAWN = 128  # of these, after which it is drawn, too
 TOGETHER = 16
-NONE = torch.empty(0)  # noise of states that are not moved
-
 FARTHEST = 0.25  # of a draw of the Climatology, by which states are moved
+NONE = torch.empty(0)  # noise of states that are not moved
 
 Batch = tuple[Tensor, Tensor, Tensor, Tensor]  # states, when they and those after them are, the last, noise
 
