@@ -48,21 +48,18 @@ class Hybrid:
     Attributes:
         windows: how the posterior is sampled, and the seed of all noise.
         size: members of the ensemble.
-        tuning: of its analyses, if they were 256.
     """
 
     windows: Windows
     size: int = 256
-    tuning: Tuning = TUNING
 
-    @property
-    def follower(self) -> Follower:
-        """The ensemble's model and analysis."""
-        return Follower(self.windows.prior, self.windows.seed, suited(self.tuning, self.size))
+    def follower(self, tuning: Tuning = TUNING) -> Follower:
+        """The ensemble's model and analysis, tuned as suits its size."""
+        return Follower(self.windows.prior, self.windows.seed, suited(tuning, self.size))
 
     def beginning(self, time: pd.Timestamp) -> Tensor:
         """Members that know the season and nothing else, (size, C, H, W)."""
-        return self.follower.season(time, self.size)
+        return self.follower().season(time, self.size)
 
     def window(
         self,
@@ -84,7 +81,7 @@ class Hybrid:
         Raises:
             ValueError: the prior has no forecaster.
         """
-        followed = self.follower.follow(times, [None, *reported[1:]], before)
+        followed = self.follower().follow(times, [None, *reported[1:]], before)
         return self._ends(followed, posterior, SMOOTHER, FILTER)
 
     def first(
@@ -99,7 +96,7 @@ class Hybrid:
 
     def begun(self, times: pd.DatetimeIndex, reported: Sequence[Reported | None], season: Tensor) -> Tensor:
         """The ensemble by itself, at the states of a window that follows on nothing, (size, L, C, H, W)."""
-        return replace(self.follower, tuning=suited(BEGUN, self.size)).follow(times, reported, season)
+        return self.follower(BEGUN).follow(times, reported, season)
 
     def _ends(self, followed: Tensor, posterior: Tensor, *weights: float) -> tuple[Tensor, Tensor]:
         """Members at the first state and the last, drawn to the posterior's mean."""

@@ -50,7 +50,7 @@ class Windows:
     def interpolated(
         self, times: pd.DatetimeIndex, reported: Sequence[Reported | None], count: int = 64
     ) -> Tensor:
-        """Many members that optimal interpolation, the Climatology alone, makes of the reports."""
+        """What optimal interpolation, the Climatology alone, makes of reports, (count, L, K, h, w)."""
         posterior = self._posterior(Analysis(self.prior, times), reported)
         noise = CounterNoise(self.seed, range(count), times, mirrored=False)
         shape, random_numbers = posterior.mean.shape, posterior.gaussian.random_numbers
@@ -82,7 +82,7 @@ class Windows:
         self._tangent(Analysis(self.prior, times))
 
     def _tangent(self, analysis: Analysis) -> Tangent:
-        """Of the decoder at the climatological mean of the month: windows in a row share it."""
+        """Of the decoder at the climatological mean of a month's first window, which the others share."""
         month = analysis.times[0].month
         if month not in self._tangents:
             self._tangents.clear()

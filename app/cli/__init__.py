@@ -19,7 +19,7 @@ app = typer.Typer(
     [bold]Start[/bold]: [cyan]serein demo[/cyan] shows the whole way with an example.
     [cyan]serein up[/cyan] starts the service; in another terminal:
 
-    serein submit reports.csv --columns columns.json --watch
+    serein submit reports.csv --prior europe --watch
 
     The commands talk to the service at http://127.0.0.1:8000, or at the address in SEREIN_URL.""",
 )

@@ -16,7 +16,7 @@ COLUMNS = ("station_id", "latitude", "longitude", "elevation", "channel", "error
 def command(
     prior: Annotated[str, typer.Option(help="Prior to draw the truth from.")] = "europe",
     network: Annotated[
-        Path | None, typer.Option(help="CSV of stations (columns: see below); an example if not given.")
+        Path | None, typer.Option(help="CSV of stations (columns: see above); an example if not given.")
     ] = None,
     times: Annotated[
         list[str] | None, typer.Option("--time", help="Analysis time (UTC); repeat for more.")
@@ -73,7 +73,7 @@ def command(
         except (LookupError, OSError, ValueError) as error:
             raise ServiceError(str(error)) from None
     if out is not None:
-        console.print(f"{len(reports)} reports in {out}; submit them with: serein submit {out}")
+        console.print(f"{len(reports)} reports in {out}: now serein submit {out} --prior {prior}")
         return
     with Progress(console=console) as bar:
         task = bar.add_task("analysing", total=draws)

@@ -36,7 +36,7 @@ def earth(
     length: Annotated[float, typer.Option(help="Of the LETKFs' localisation, km.")] = 700.0,
     relaxation: Annotated[float, typer.Option(help="Of the LETKF to prior spread, 0 to 1.")] = 0.6,
     relaxation_another: Annotated[float, typer.Option(help="Of that with another model.")] = 0.9,
-    seed: Annotated[int, typer.Option(help="Of observations and samplers.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Of observations and samplers.")] = 1,
     as_json: Json = False,
     quick: Quick = False,
 ) -> None:
@@ -93,7 +93,7 @@ def samples(
     data: Annotated[Path, typer.Option(help="A run of a year or more, of serein simulate earth.")],
     members: Annotated[int | None, typer.Option(min=2, help="Per season: 8 if not given.")] = None,
     preset: Annotated[str, typer.Option(help="fast, balanced or careful.")] = "fast",
-    seed: Annotated[int, typer.Option(help="Of the samples.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Of the samples.")] = 1,
     plot: Annotated[Path | None, typer.Option(help="Draw the page into this PNG or SVG.")] = None,
     as_json: Json = False,
     quick: Quick = False,

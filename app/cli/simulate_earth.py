@@ -25,7 +25,7 @@ def command(
     A year takes two minutes on one core at truncation 21, and 300 MB. The run can be interrupted at any time;
     the same command goes on. There is no diurnal cycle, and the sea surface is the same every year.
 
-    Needs the extra `simulate`: pip install -c constraints.txt -e '.[simulate]'
+    Needs the extra `simulate`: pip install -c constraints.txt -e '.\\[simulate]'
 
     Example: serein simulate earth --years 30 --out training.zarr
     """

@@ -28,7 +28,7 @@ def command(
     kind: Annotated[str | None, typer.Option(help="Kind of report: SYNOP, TEMP, SHIP ...")] = None,
     columns: Annotated[str | None, typer.Option(help="Column map: JSON, or a file that holds it.")] = None,
     prior: Annotated[
-        str | None, typer.Option(help="Prior to start from. Default: the only one of the weather.")
+        str | None, typer.Option(help="Prior to start from, of those that `serein priors` lists.")
     ] = None,
     batch_id: Annotated[
         str | None, typer.Option("--id", help="Name of the batch. Default: made of the file.")

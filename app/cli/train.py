@@ -34,7 +34,7 @@ def command(
     compile: Annotated[bool, typer.Option(help="Compile the networks with torch.compile.")] = False,
     threads: Annotated[int, typer.Option(min=0, help="CPU threads; 0 leaves the choice to torch.")] = 0,
 ) -> None:
-    """Train a prior: autoencoder, climatology, denoiser.
+    """Train a prior: autoencoder, climatology, denoiser, and a forecaster if the configuration has one.
 
     The run can be interrupted at any time; the same command goes on. Losses are logged to log.jsonl and
     plotted to losses.png in the run's folder. The prior is written to RUN/prior; let SEREIN_PRIORS name the

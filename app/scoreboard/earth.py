@@ -72,7 +72,8 @@ def cold(board: Board, network: str) -> dict[str, Any]:
 def in_a_row(board: Board, network: str) -> dict[str, list[dict[str, Any]]]:
     """Windows of a day in a row beside LETKFs, and what follows from them; per mode, rows of scores."""
     a_day, begin = board.length - 1, board.options.first_day
-    peers, following = board.peers(begin * a_day, another=True), Following(board.hybrid())
+    peers = board.peers(begin * a_day, another=True)
+    following = Following(board.hybrid(), board.season(begin * a_day))
     cycled, smoother = (defaultdict[str, Tally](lambda: Tally(board.state)) for _ in range(2))
     ahead = Forecasts(board)
     for day in range(board.options.days):

@@ -47,10 +47,12 @@ class Following:
 
     Attributes:
         hybrid: how they are analysed.
+        season: members before any report, at the first state of the first, (N, C, H, W).
         done: how many.
     """
 
     hybrid: Hybrid
+    season: Tensor
     done: int = 0
     _last: Analysed | None = None
 
@@ -70,7 +72,7 @@ class Following:
         if self._last:
             found = self.hybrid.window(times, reported, self._last.end, posterior)
         else:
-            found = self.hybrid.first(times, reported, self.hybrid.beginning(times[0]), posterior)
+            found = self.hybrid.first(times, reported, self.season, posterior)
         self._last = Analysed(posterior, *found, drawing)
         return self.filtered()
 
@@ -100,16 +102,15 @@ class Forecasts:
         """One more, from members (N, C, H, W) at this position of the truth, beside the peer's."""
         board, windows = self.board, self.board.windows
         a_day, start = board.length - 1, _told(windows.prior, end)
-        whole = board.truth.times[first : first + LEADS * a_day + 1]
         forecaster = Follower(windows.prior, windows.seed)  # whose errors go on
-        ahead = forecaster.follow(whole, [None] * len(whole), end)
-        peer, nothing = peer and peer.copy(), [None] * board.length
+        ahead, peer, nothing = end, peer and peer.copy(), [None] * board.length
         for day in range(1, LEADS + 1):
             board.say(f"forecast, day {day} of {LEADS}")
             position = first + (day - 1) * a_day
             times, there = board.truth.times[position : position + board.length], board.end(position)
+            ahead = forecaster.follow(times, nothing, ahead)[:, -1]
             ensembles = {
-                "serein": _told(windows.prior, ahead[:, day * a_day]),
+                "serein": _told(windows.prior, ahead),
                 "persistence": start,
                 "climatology": board.interpolated(times, nothing),
             }

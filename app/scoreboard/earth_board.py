@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -80,8 +81,10 @@ class Board:
         prior = load_prior(load_card(options.prior))
         preset = Preset(**prior.card.presets[options.preset])
         windows = Windows(prior, preset, options.members, options.seed)
-        truth = Truth.open(options.data) if options.data else Truth.brought(prior.card)
+        truth = Truth.open(options.data, prior.card.state) if options.data else Truth.brought(prior.card)
         _demand(options, len(truth.times), prior.card.window - 1)
+        if truth.leaves:
+            import_module("app.scoreboard.earth_peers")  # jcm, of an extra: noticed now, not in an hour
         return cls(options, truth, windows, say)
 
     @property

@@ -9,16 +9,18 @@ import numpy as np
 
 from models.ensemble.letkf import Tuning
 from models.observations.reports import Reported
-from models.simulation.earth import Earth
+from models.simulation.earth import Diffusion, Earth
 from models.simulation.filter import Filter, climatological
 from models.simulation.truth import Truth
 from models.state.spec import StateSpec
 
+ANOTHER = {"diffusion": "default", "step_minutes": 60}  # SPEEDY's own diffusion, time steps of an hour
+
 
 @cache
-def model(another: bool) -> Earth:
-    """The truth's model; or one with SPEEDY's own diffusion and time steps of an hour."""
-    return Earth(diffusion="default", step_minutes=60) if another else Earth()
+def model(truncation: int, diffusion: Diffusion, step_minutes: float) -> Earth:
+    """As `Earth`; made once."""
+    return Earth(truncation, diffusion, step_minutes)
 
 
 @dataclass(frozen=True)
@@ -39,8 +41,18 @@ class Peer:
         tuning: Tuning,
         another: bool = False,
     ) -> Self:
-        """Before any report, at one of the truth's states: members that know the season only."""
-        earth = model(another)
+        """Before any report, at one of the truth's states: members that know the season only.
+
+        Arguments:
+            another: whether it forecasts with another model than the truth's.
+
+        Raises:
+            ValueError: the truth is of that other model, or of one year only.
+        """
+        settings = truth.settings | (ANOTHER if another else {})
+        if another and settings == truth.settings:
+            raise ValueError(f"the run has the model that another is to be: {settings}")
+        earth = model(**settings)
         fields = truth.another_year(position, members)
         return cls(climatological(earth, truth.leaves, truth.day(position), fields), tuning, state)
 

@@ -69,7 +69,7 @@ class Weather:
 def score(options: Options, say: Say = lambda line: None) -> tuple[dict[str, Any], dict[str, Weather]]:
     """The scoreboard, as JSON, and what it is made of, for a picture."""
     start, card = time.monotonic(), load_card(options.prior)
-    truth, days = Truth.open(options.data), SEASONS[: options.seasons]
+    truth, days = Truth.open(options.data, card.state), SEASONS[: options.seasons]
     preset = Preset(**card.presets[options.preset])
     windows = {
         step: Windows(load_prior(card, step), preset, options.members, options.seed, mirrored=False)

@@ -2,9 +2,9 @@ r"""An ensemble of states that follows reports: the prior's forecaster is its mo
 
 Between reports each member goes on as the forecaster has it, off by a draw of what that is wrong by,
 
-    x_k+1 = f(x_k) + s (D(c + n_k) - D(c)),
+    x_k+1 = f(x_k) + s (D(c + e_k) - D(c)),
 
-where c is the code of the members' mean after f, n_k are errors in latents and s how much louder those of
+where c is the code of the members' mean after f, e_k are errors in latents and s how much louder those of
 each channel are. Errors last: those of a time are the same whether a window begins there, goes on or ends,
 for they come of noise of the `LASTING` steps before it. Members are fields on the grid: the forecaster
 carries on what the code does not keep. Reports move them column by column (`letkf.py`). After each step and

@@ -16,7 +16,7 @@ about a code c, s a number for each channel, is a forecast that says how far to 
 covariance of amplitudes of modes, L L^T that of the latents of a place, one for each row of places: what
 latents are wrong by together makes winds or heights that fit each other, and with latents that are wrong each
 for itself heights would be wrong twice as much.
-What it is wrong by lasts, so that n_k+1 is r n_k and something new. It says nothing of windows of which no
+What it is wrong by lasts, so that n_k+1 is rho n_k and something new. It says nothing of windows of which no
 state is known: it is no prior.
 """
 
@@ -85,7 +85,7 @@ class Forecaster(nn.Module):
         change: of each channel in a step, standard deviation, standardised, (C,).
         modes: L_P, rows of the lower triangle one after the other, (r (r + 1) / 2,).
         rest: L of each row of places of latents, in the same way, (h, K (K + 1) / 2).
-        lasting: r, of both, (2,); from how alike errors are that are a window apart, for with the next ones
+        lasting: rho, of both, (2,); from how alike errors are that are a window apart, for with the next ones
             they are more alike than such a series would have it.
         loudness: s, (C,), for the code does not have all that fields are off by.
 
@@ -190,11 +190,11 @@ def _place(phi: NDArray[np.float64]) -> Tensor:
     return torch.tensor(np.stack(told, axis=-1)[:, None], dtype=torch.float32)
 
 
-def _red(white: Tensor, r: float) -> Tensor:
-    """Of variance 1 as white noise (N, steps, n) is, but each step r times the last and something new."""
+def _red(white: Tensor, rho: float) -> Tensor:
+    """Of variance 1 as white noise (N, steps, n) is, but each step rho times the last and something new."""
     red = white.clone()
     for k in range(1, white.shape[1]):
-        red[:, k] = r * red[:, k - 1] + (1 - r**2) ** 0.5 * white[:, k]
+        red[:, k] = rho * red[:, k - 1] + (1 - rho**2) ** 0.5 * white[:, k]
     return red
 
 

@@ -84,6 +84,9 @@ def simulate(
             if first >= spin_up:
                 kept.append(np.asarray(model.fields(state)))
             state = model.advance(state)
+        if not all(np.isfinite(x).all() for x in [*kept, *model.leaves(state)]):
+            days = " and ".join(str(k * STEP // 24) for k in (first, last))
+            raise FloatingPointError(f"the model blew up between days {days}, spin-up included")
         if kept:
             _write(store, np.stack(kept), first - spin_up, len(model.levels))
         _save(model, state, last, out)
@@ -167,9 +170,6 @@ def _create(out: Path, model: Model, times: pd.DatetimeIndex, settings: dict[str
 
 
 def _write(store: zarr.Group, fields: np.ndarray, start: int, levels: int) -> None:
-    if not np.isfinite(fields).all():
-        days = f"{start * STEP // 24} and {(start + len(fields)) * STEP // 24}"
-        raise FloatingPointError(f"the model blew up between days {days} after the spin-up")
     here = slice(start, start + len(fields))
     for k, name in enumerate(UPPER):
         store[name][here] = fields[:, k * levels : (k + 1) * levels]  # type: ignore[index]

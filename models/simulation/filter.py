@@ -26,7 +26,8 @@ class Filter:
     Attributes:
         earth: the model that forecasts.
         states: of the members.
-        fields: the same on the grid, SI units, (N, C, H, W).
+        fields: on the grid, SI units, (N, C, H, W); after an analysis what it says, of which states take on
+            what harmonics have.
     """
 
     earth: Earth

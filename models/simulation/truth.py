@@ -1,9 +1,9 @@
 """A simulated run as the truth: its states, and what networks report of them."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -18,6 +18,7 @@ from models.state.spec import StateSpec
 from models.weather import open_weather
 
 Array = NDArray[np.float64]
+SETTINGS = ("truncation", "diffusion", "step_minutes")  # of a run, that its model had
 APART = 12  # steps between states that have little to do with each other
 
 
@@ -29,25 +30,28 @@ class Truth:
         read: states at positions, SI units, channels as the model orders them, (n, C, H, W).
         times: of the states, UTC.
         leaves: of the model's state at the end of the run; none where they are not known.
+        settings: of the model, as `models.simulation.earth.Earth` takes them; none likewise.
     """
 
     read: Callable[[slice], Array]
     times: pd.DatetimeIndex
     leaves: list[np.ndarray]
+    settings: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def open(cls, path: Path) -> Self:
-        """The run in `path`.
+    def open(cls, path: Path, state: StateSpec) -> Self:
+        """The run in `path`, whose states are to be such ones.
 
         Raises:
             FileNotFoundError: there is none.
-            ValueError: it is not finished.
+            ValueError: it is not finished, or has other channels or another grid.
         """
         if not (path / RESTART).exists():
             raise FileNotFoundError(
                 f"no run in {path}: serein simulate earth --years 2 --seed 1001 --out {path}"
             )
         data = xr.open_zarr(path)
+        _demand_states(data, state, path)
 
         def read(positions: slice) -> Array:
             part = data.isel(time=positions)
@@ -59,7 +63,8 @@ class Truth:
             missing = SPIN_UP * 24 // STEP + data.sizes["time"] - int(saved["done"])
         if missing > 0:
             raise ValueError(f"the run in {path} is not finished: {missing} states are missing")
-        return cls(read, _utc(data), leaves)
+        settings = {name: data.attrs[name] for name in SETTINGS}
+        return cls(read, _utc(data), leaves, settings)
 
     @classmethod
     def brought(cls, card: PriorCard) -> Self:
@@ -101,6 +106,19 @@ class Truth:
             return None
         noise = np.random.default_rng([seed, position]).standard_normal(len(seen.error))
         return Reported(seen, seen.observe(self.states(position)[0]) + noise * seen.error)
+
+
+def _demand_states(data: xr.Dataset, state: StateSpec, path: Path) -> None:
+    """Raises ValueError where the states of a run are not such ones."""
+    names = [f"{name}{level}" for name in UPPER for level in data["level"].values] + list(SURFACE)
+    if names != state.names:
+        raise ValueError(f"the run in {path} has the channels {', '.join(names)}, not those of the prior")
+    shape = data.sizes["latitude"], data.sizes["longitude"]
+    if shape != state.grid.shape or not np.allclose(data["latitude"], state.grid.latitude, atol=0.01):
+        raise ValueError(
+            f"the run in {path} is on {shape[0]} x {shape[1]} points, the prior on other "
+            f"{state.grid.shape[0]} x {state.grid.shape[1]}: simulate one with its --truncation"
+        )
 
 
 def _utc(data: xr.Dataset) -> pd.DatetimeIndex:

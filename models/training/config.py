@@ -165,8 +165,8 @@ class SphereConfig:
     read from the source each time.
 
     Raises:
-        ValueError: a step is no multiple of the hours between states, or years are missing or, of the
-            training, not in a row.
+        ValueError: a step is no multiple of the hours between states, years are missing or, of the training,
+            not in a row, or windows are too short for a forecaster.
     """
 
     name: str
@@ -196,6 +196,8 @@ class SphereConfig:
         train = self.years["train"]
         if train != list(range(train[0], train[0] + len(train))):
             raise ValueError(f"years: {train} to train on do not follow each other")
+        if self.forecaster and self.window < 3:
+            raise ValueError(f"window: {self.window}, but how long a forecaster's errors last takes 3 states")
 
 
 def load_config(name: str | Path) -> TrainingConfig | SphereConfig:

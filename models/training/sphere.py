@@ -56,8 +56,9 @@ def train_sphere(
         report, tick: as of `models.training.run.train_prior`.
         reading: called with "data" and the percentage read, while data are prepared.
     """
-    for settings in (config.autoencoder, config.denoiser):
-        machine.at_once(settings.batch)
+    for settings in (config.autoencoder, config.denoiser, config.forecaster):
+        if settings is not None:
+            machine.at_once(settings.batch)
     source = Source.of(data)
     made_from = {**source.to_dict(), **_what_matters(config)}
     begun = (folder / NORMALISATION).exists()

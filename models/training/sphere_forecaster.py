@@ -77,8 +77,8 @@ def train_forecaster(
 
     def validate(module: nn.Module) -> dict[str, float]:
         first = spread(starts["validate"], settings.validation)
-        parts = first.split(machine.at_once(settings.batch))
-        squares = [losses(module, load(part, own, NONE)) for part in parts for own in range(settings.own + 1)]
+        cut = first.split(machine.at_once(settings.batch))
+        squares = [losses(module, load(part, own, NONE)) for part in cut for own in range(settings.own + 1)]
         return {"loss": float(torch.cat(squares).mean())}
 
     best = train(
@@ -169,6 +169,7 @@ def measure_errors(
 
     Arguments:
         directions: the Climatology's modes of space, (r, K h w).
+        latents: of all states, (N, K, h, w).
     """
     own = directions.float().to(forecaster.static)
     (channels, height, _), device = latents.shape[1:], own.device

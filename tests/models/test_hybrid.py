@@ -7,7 +7,6 @@ import pytest
 import torch
 
 from models.hybrid import BEGUN, FILTER, FIRST, SMOOTHER, Hybrid, about, suited
-from models.posterior.noise import FORECAST, CounterNoise
 from models.posterior.sampler import Preset
 from models.prior.card import load_card
 from models.prior.prior import load_prior
@@ -68,7 +67,7 @@ def test_means_are_drawn_to_the_posteriors_and_members_differ_as_the_ensembles_d
     windows = prior.encode(season[:4, None]) + 0.1 * torch.arange(5)[:, None, None, None]
     first, last = hybrid.window(times, reported, season, windows)
     posterior = prior.balanced(prior.decode(windows.mean(0)))
-    followed = hybrid.follower.follow(times, [None, *reported[1:]], season)
+    followed = hybrid.follower().follow(times, [None, *reported[1:]], season)
     looked_back, after = followed[:, 0], followed[:, -1]
     for found, own, to, weight in (
         (first, looked_back, posterior[0], SMOOTHER),
@@ -90,19 +89,10 @@ def test_windows_in_a_row_are_better_than_either_and_look_back_well(hybrid: Hybr
     smoothed, last = hybrid.window(times[1], reported[4:], known, sampled[1])
     there = truth.states(4)[0], truth.states(8)[0]
     assert error(hybrid, smoothed, there[0]) < error(hybrid, known, there[0])
-    alone = hybrid.follower.follow(times[1], [None, *reported[5:]], known)[:, -1]
+    alone = hybrid.follower().follow(times[1], [None, *reported[5:]], known)[:, -1]
     posterior = hybrid.windows.prior.decode(sampled[1][:, -1])
     best = min(error(hybrid, x, there[1]) for x in (alone, posterior))
     assert error(hybrid, last, there[1]) < best
-
-
-def test_errors_of_the_forecaster_have_nothing_to_do_with_the_draws_it_begins_with(
-    hybrid: Hybrid, truth: Truth
-) -> None:
-    times, shape = truth.times[:5], (5, *hybrid.windows.prior.climatology.shape[1:])
-    noise = CounterNoise(hybrid.windows.seed, range(4), times, mirrored=False)
-    drawn, errors = noise.states(0, shape), noise.states(FORECAST, shape)
-    assert abs(float((drawn * errors).mean())) < 0.01
 
 
 def test_a_first_window_knows_its_first_reports_too(
@@ -124,7 +114,7 @@ def test_a_first_window_has_a_tuning_and_a_weight_of_its_own(
     prior = hybrid.windows.prior
     posterior = prior.encode(season[:4, None]) + 0.1 * torch.arange(3)[:, None, None, None]
     _, last = hybrid.first(times, reported, season, posterior)
-    own = replace(hybrid.follower, tuning=suited(BEGUN, hybrid.size)).follow(times, reported, season)[:, -1]
+    own = hybrid.follower(BEGUN).follow(times, reported, season)[:, -1]
     mean = prior.balanced(prior.decode(posterior[:, -1].mean(0)))
     near(hybrid, last, own + FIRST * (mean - own.mean(0)))
 

@@ -114,6 +114,24 @@ def test_an_letkf_with_another_model_has_a_tuning_of_its_own(monkeypatch):
     assert board.peers(0, another=True)["letkf, another model"] == (0.9, True)
 
 
+def test_an_letkf_has_the_model_of_the_run(monkeypatch):
+    pytest.importorskip("jcm")
+    from app.scoreboard import earth_peers
+
+    made = []
+    monkeypatch.setattr(earth_peers, "model", lambda **settings: made.append(settings))
+    monkeypatch.setattr(earth_peers, "climatological", lambda *_: None)
+    board = earth_board.Board.of(earth_board.Options(days=3, spin_up=0), print)
+    weak = {"truncation": 21, "diffusion": "weak", "step_minutes": 20}
+    run = replace(board.truth, leaves=[np.zeros(1)], settings=weak)
+    monkeypatch.setattr(Truth, "another_year", lambda self, position, count: None)
+    replace(board, truth=run).peers(0, another=True)
+    assert made == [weak, weak | {"diffusion": "default", "step_minutes": 60}]
+    run = replace(run, settings=made[1])
+    with pytest.raises(ValueError, match="the run has the model that another is to be"):
+        replace(board, truth=run).peers(0, another=True)
+
+
 class Clairvoyant:
     """A peer that knows the truth from where it is on, and says how far its copies have come."""
 

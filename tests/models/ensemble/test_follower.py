@@ -1,5 +1,6 @@
 """An ensemble that the forecaster carries on and reports hold to the truth."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -8,6 +9,7 @@ import torch
 
 from models.ensemble.follower import SETTLING, Follower
 from models.ensemble.letkf import Tuning
+from models.posterior.noise import CounterNoise
 from models.prior.card import load_card
 from models.prior.prior import load_prior
 from models.simulation.truth import Truth
@@ -150,6 +152,23 @@ def test_members_that_know_the_season_are_as_many_as_wanted_and_tell_how_far_the
     off = (x[:2] - fewer) / std(follower)
     assert float(off.square().mean().sqrt()) < 0.01
     assert not torch.equal(x, replace(follower, seed=2).season(truth.times[0], 3))
+
+
+def test_errors_of_the_forecaster_have_nothing_to_do_with_the_draws_it_begins_with(
+    follower: Follower, truth: Truth, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: list[torch.Tensor] = []
+    states = CounterNoise.states
+
+    def recorded(self: CounterNoise, level: int, shape: Sequence[int]) -> torch.Tensor:
+        drawn.append(states(self, level, shape))
+        return drawn[-1]
+
+    monkeypatch.setattr(CounterNoise, "states", recorded)
+    follower.season(truth.times[0], 3)
+    first, errors = drawn
+    for there in errors.unbind(1):
+        assert abs(float((first[:, 0] * there).mean())) < 0.02
 
 
 def test_a_report_that_says_what_members_say_moves_their_mean_nowhere(

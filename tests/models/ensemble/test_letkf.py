@@ -65,6 +65,28 @@ def test_each_column_sees_what_is_near_it():
         np.testing.assert_allclose(analysed(alone, length=40.0)[..., 0], after[..., g])
 
 
+def test_an_observation_counts_the_less_the_farther_it_is():
+    """Its error variance is divided by exp(-d^2 / 2 L^2)."""
+    ensemble = torch.randn(9, 1, 1, generator=torch.Generator().manual_seed(0)).double()
+    value, error, distance = (torch.tensor([x]).double() for x in (3.0, 0.7, 500.0))
+    predicted, mean, variance = ensemble[:, 0], float(ensemble.mean()), float(ensemble.var())
+    after = analyse(ensemble, predicted, value, error, distance[None], Tuning(500.0, 0.0))
+    gain = variance / (variance + 0.7**2 * np.exp(0.5))
+    assert float(after.mean()) == pytest.approx(mean + gain * (3 - mean))
+    assert float(after.var()) == pytest.approx((1 - gain) * variance)
+
+
+def test_many_columns_are_analysed_as_one_by_one():
+    problem = a_problem()
+    many = problem | {
+        "ensemble": np.tile(problem["ensemble"], (1, 1, 40)),
+        "distance": np.tile(problem["distance"], (40, 1)),
+    }
+    np.testing.assert_allclose(
+        analysed(many, length=60.0), np.tile(analysed(problem, length=60.0), (1, 1, 40)), atol=1e-12
+    )
+
+
 @pytest.mark.parametrize("relaxation", [0.0, 0.4, 1.0])
 def test_lost_spread_is_given_back(relaxation: float):
     problem = a_problem()

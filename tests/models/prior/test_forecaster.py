@@ -76,9 +76,10 @@ def test_each_step_is_off_by_what_it_has_been_wrong_by_and_what_lasts_of_it():
     together = torch.einsum("nkhw,nlhw->hkl", left, left) / (count * SHAPE[2])
     torch.testing.assert_close(together, rest, rtol=0.06, atol=0.003)
     torch.testing.assert_close((later @ DIRECTIONS.T).T.cov(), modes, rtol=0.05, atol=0.05)
-    assert float((inside * (later @ DIRECTIONS.T)).mean() / inside.square().mean()) == pytest.approx(
-        0.8, abs=0.05
-    )
+    after = later @ DIRECTIONS.T
+    assert float((inside * after).mean() / inside.square().mean()) == pytest.approx(0.8, abs=0.05)
+    both = left.flatten(1), later - after @ DIRECTIONS
+    assert float((both[0] * both[1]).mean() / both[0].square().mean()) == pytest.approx(0.5, abs=0.02)
 
 
 def test_a_covariance_is_its_factor_times_itself_but_for_a_little_that_is_independent():

@@ -11,11 +11,9 @@ import xarray as xr
 from torch import Tensor
 
 from models.prior.card import read_card
-from models.prior.forecaster import lower
 from models.prior.prior import load_prior
 from models.training.config import SphereConfig, load_config
 from models.training.sphere import train_sphere
-from models.training.sphere_forecaster import Moves
 from models.training.trajectories import prepare
 
 CONFIG = """
@@ -110,82 +108,6 @@ def test_a_trained_prior_can_be_loaded_and_is_the_same(store: Path, tmp_path: Pa
     assert loaded.forecaster is None
 
 
-FORECASTER = """
-forecaster: {width: 8, words: 4, blocks: 1, steps: 200, batch: 8, learning_rate: 1.0e-2, own: 1,
-             moved: 0.2, validation: 8, constant: [sp]}
-"""
-
-
-def with_forecaster(folder: Path) -> SphereConfig:
-    (folder / "tiny.yaml").write_text(CONFIG + FORECASTER)
-    loaded = load_config(folder / "tiny.yaml")
-    assert isinstance(loaded, SphereConfig)
-    return loaded
-
-
-def test_a_forecaster_knows_how_the_wave_goes_on(store: Path, tmp_path: Path):
-    said: list[str] = []
-    train_sphere(with_forecaster(tmp_path), store, tmp_path, lambda stage, row: said.append(stage))
-    prior = load_prior(read_card(tmp_path / "prior"))
-    assert said == ["autoencoder", "denoiser", "forecaster"]
-    states = fields(slice(4000, 4002))
-    assert prior.forecaster is not None
-    with torch.no_grad():
-        z = prior.encode(states)
-        off = prior.encode(prior.ahead(states[:1], (4000 - 2920) / 1460))[0] - z[1]
-    assert off.norm() < 0.6 * (z[0] - z[1]).norm()
-    inside = off.flatten() @ prior.climatology.directions.float().T
-    known = lower(prior.forecaster.modes).norm(dim=1)
-    assert 0.3 < (inside / known).square().mean().sqrt() < 3  # it knows by how much
-
-
-def test_states_are_moved_by_up_to_a_quarter_of_what_the_climatology_draws(store: Path, tmp_path: Path):
-    train_sphere(with_forecaster(tmp_path), store, tmp_path, lambda stage, row: None)
-    prior = load_prior(read_card(tmp_path / "prior"))
-    moves = Moves(prior.autoencoder, prior.climatology)
-    states = torch.zeros(400, 3, *prior.card.state.grid.shape)
-    noise = moves.noise(len(states), torch.Generator().manual_seed(1))
-    with torch.no_grad():
-        torch.testing.assert_close(moves(states, 0 * noise), states)
-        off = (prior.autoencoder.encode(moves(states, noise)) - prior.autoencoder.encode(states)).flatten(1)
-    far = noise.flatten(1).square().mean(1).sqrt()
-    assert far.max() < 0.3 and far.min() < 0.02
-    there = prior.climatology.marginal(0).sum().sqrt()
-    assert float((off.norm(dim=1) / far).square().mean().sqrt() / there) == pytest.approx(1, abs=0.15)
-
-
-def test_its_forecasts_have_the_mass_of_air_that_all_states_had(store: Path, tmp_path: Path):
-    train_sphere(with_forecaster(tmp_path), store, tmp_path, lambda stage, row: None)
-    prior, states = load_prior(read_card(tmp_path / "prior")), fields(slice(4000, 4002))
-    states[1, 2] += 500
-    with torch.no_grad():
-        ahead = prior.ahead(states, 0.2)[:, 2]
-    area = torch.from_numpy(prior.card.state.grid.area_weights)
-    mass = ((fields(slice(0, 2920))[:, 2] * area).mean((1, 2))).mean()
-    torch.testing.assert_close((ahead * area).mean((1, 2)), mass.expand(2).double(), atol=5, rtol=0)
-
-
-def test_what_it_draws_is_as_loud_in_fields_as_what_it_is_wrong_by(store: Path, tmp_path: Path):
-    train_sphere(with_forecaster(tmp_path), store, tmp_path, lambda stage, row: None)
-    prior, states = load_prior(read_card(tmp_path / "prior")), fields(slice(2920, 3049))
-    assert prior.forecaster is not None
-    with torch.no_grad():
-        after = torch.cat([prior.ahead(x, k / 1460) for k, x in enumerate(states[:-1].split(1))])
-        code = prior.encode(after)
-        white = torch.randn(len(code), 1, *code.shape[1:], generator=torch.Generator().manual_seed(5))
-        error = prior.forecaster.errors(white, prior.climatology.directions.float())[:, 0]
-        off = (prior.decode(code + error) - prior.decode(code)) * prior.forecaster.loudness[:, None, None]
-    size = [x.double().square().mean((0, 2, 3)).sqrt() for x in (after - states[1:], off)]
-    torch.testing.assert_close(size[1] / size[0], torch.ones(3).double(), rtol=0.2, atol=0)
-
-
-def test_it_forecasts_six_hours_and_no_other_step(store: Path, tmp_path: Path):
-    train_sphere(with_forecaster(tmp_path), store, tmp_path, lambda stage, row: None)
-    card = read_card(tmp_path / "prior")
-    assert load_prior(card, 6).forecaster is not None
-    assert load_prior(card, 12).forecaster is None
-
-
 @pytest.mark.parametrize(
     ("denoiser", "words"),
     [
@@ -196,12 +118,6 @@ def test_it_forecasts_six_hours_and_no_other_step(store: Path, tmp_path: Path):
 def test_a_denoiser_that_cannot_be_is_refused(tmp_path: Path, denoiser: str, words: str):
     with pytest.raises(ValueError, match=words):
         config(tmp_path, denoiser)
-
-
-def test_more_batches_than_all_cannot_be_moved(tmp_path: Path):
-    (tmp_path / "tiny.yaml").write_text(CONFIG + FORECASTER.replace("moved: 0.2", "moved: 20"))
-    with pytest.raises(ValueError, match="moved is a share of batches"):
-        load_config(tmp_path / "tiny.yaml")
 
 
 def fields(times: slice) -> Tensor:
