@@ -26,8 +26,7 @@ class Filter:
     Attributes:
         earth: the model that forecasts.
         states: of the members.
-        fields: on the grid, SI units, (N, C, H, W); after an analysis what it says, of which states take on
-            what harmonics have.
+        fields: the same on the grid, SI units, (N, C, H, W).
     """
 
     earth: Earth
@@ -58,7 +57,7 @@ class Filter:
             self.earth.moved(state, jnp.asarray(old, jnp.float32), jnp.asarray(new, jnp.float32))
             for state, old, new in zip(self.states, before, after, strict=True)
         ]
-        self.fields = after
+        self.fields = _fields(self.earth, self.states)  # of `after` what harmonics have of it
 
     def forecast(self) -> None:
         """Six hours."""
