@@ -26,17 +26,15 @@ class Filter:
     Attributes:
         earth: the model that forecasts.
         states: of the members.
-        fields: the same on the grid, SI units, (N, C, H, W).
     """
 
     earth: Earth
     states: list[Any]
-    fields: Array
 
-    @classmethod
-    def of(cls, earth: Earth, states: list[Any]) -> "Filter":
-        """Of these states of the model."""
-        return cls(earth, states, _fields(earth, states))
+    @property
+    def fields(self) -> Array:
+        """The states on the grid, SI units, (N, C, H, W)."""
+        return np.stack([np.asarray(self.earth.fields(state)) for state in self.states]).astype(np.float64)
 
     def analyse(self, reports: Reports, value: Array, tuning: Tuning) -> None:
         """Members move to where observations `value` (p,) say."""
@@ -57,16 +55,14 @@ class Filter:
             self.earth.moved(state, jnp.asarray(old, jnp.float32), jnp.asarray(new, jnp.float32))
             for state, old, new in zip(self.states, before, after, strict=True)
         ]
-        self.fields = _fields(self.earth, self.states)  # of `after` what harmonics have of it
 
     def forecast(self) -> None:
         """Six hours."""
         self.states = [self.earth.advance(state) for state in self.states]
-        self.fields = _fields(self.earth, self.states)
 
     def copy(self) -> "Filter":
         """Another one that goes on from here for itself."""
-        return Filter(self.earth, list(self.states), self.fields)
+        return Filter(self.earth, list(self.states))
 
 
 def climatological(earth: Earth, leaves: list[np.ndarray], day: int, fields: Array) -> Filter:
@@ -81,8 +77,4 @@ def climatological(earth: Earth, leaves: list[np.ndarray], day: int, fields: Arr
     lent = (modal, carry, earth.start(0, day)[2], count * 0)
     before = earth.fields(lent)
     states = [earth.moved(lent, before, jnp.asarray(after, jnp.float32)) for after in fields]
-    return Filter.of(earth, states)
-
-
-def _fields(earth: Earth, states: list[Any]) -> Array:
-    return np.stack([np.asarray(earth.fields(state)) for state in states]).astype(np.float64)
+    return Filter(earth, states)
