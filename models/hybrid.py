@@ -12,10 +12,17 @@ The posterior of a window analyses its first state with reports of what comes af
 ensemble for half a day. A mean of these two is a smoother with the lag of a window, at no cost that the
 filter has not paid already.
 
-A window that nothing is known before gains as much, where its ensemble begins with the season. If few members
-are wanted, the posterior's own, moved to the mean of both, are the better sample, for they have the balance
-of weather; but not the right spread, which is that of what the posterior by itself is wrong by. How far
-members are from their mean is the ensemble's to say: one number for all channels of a state.
+A window that nothing is known before gains as much, where its ensemble begins with the season. There both
+say of themselves how wrong they are, state by state: the ensemble knows the first with the reports of half a
+day, the posterior with those of all. Their means count by the inverse of these variances, V of the posterior
+and S^2 of the ensemble, as if their errors had nothing in common, and if they have as much as is found it is
+the best weight to half a per cent (Bates & Granger 1969; one weight for all channels of a state, the median):
+
+    weight = S^2 / (V + S^2).
+
+If few members are wanted, the posterior's own, moved to the mean of both, are the better sample, for they
+have the balance of weather; but not the right spread, which is that of what the posterior by itself is wrong
+by. How far members are from their mean is the ensemble's to say: one number for all channels of a state.
 """
 
 from collections.abc import Sequence
@@ -35,8 +42,8 @@ from models.verification.pairs import FEWEST, variances
 from models.verification.scores import area_mean
 from models.windows import Windows
 
-FIRST = 0.3  # weight of the posterior in a window that nothing is known before
-FILTER, SMOOTHER = 0.1, 0.05  # in others: at the end, and at the beginning
+FILTER, SMOOTHER = 0.1, 0.05  # weights of the posterior in windows in a row: at the end, and at the beginning
+UNTOLD = 0.3  # its weight in a first window, if its members are too few to say how wrong it is
 TUNING = Tuning(length=850.0, relaxation=0.3)  # of an ensemble of 256 (`suited`)
 BEGUN = Tuning(length=1000.0, relaxation=0.25)  # of it in a first window
 
@@ -92,7 +99,10 @@ class Hybrid:
         posterior: Tensor,
     ) -> tuple[Tensor, Tensor]:
         """The same of a window that nothing is known before but the `season`: of which see `beginning`."""
-        return self._ends(self.begun(times, reported, season), posterior, FIRST, FIRST)
+        followed, cells = self.begun(times, reported, season), self.windows.prior.card.state.grid.area_weights
+        ends = self.windows.states(posterior[:, [0, -1]])
+        weights = share(ends, described(followed[:, [0, -1]]), cells)
+        return self._ends(followed, posterior, *(float(weight) for weight in weights))
 
     def begun(self, times: pd.DatetimeIndex, reported: Sequence[Reported | None], season: Tensor) -> Tensor:
         """The ensemble by itself, at the states of a window that follows on nothing, (size, L, C, H, W)."""
@@ -122,21 +132,34 @@ def described(members: Tensor) -> NDArray[np.float32]:
     return torch.stack([members.mean(0), members.std(0)]).numpy()
 
 
+def share(members: NDArray[Any], ensemble: NDArray[Any], weights: NDArray[Any]) -> NDArray[np.float64]:
+    """The weight of the posterior's mean in that of both, for each state of a first window, (...).
+
+    Arguments:
+        members: of the posterior, in mirrored pairs, (N, ..., C, H, W).
+        ensemble: its mean and standard deviation at the same states (`described`).
+        weights: of cells, (H, 1).
+    """
+    if len(members) < FEWEST:
+        return np.full(members.shape[1:-3], UNTOLD)
+    ratio = _ratio(members, ensemble, weights)
+    return ratio / (1 + ratio)
+
+
 def about(members: NDArray[Any], ensemble: NDArray[Any], weights: NDArray[Any]) -> NDArray[Any]:
     """Members of the posterior of a first window, (N, ..., C, H, W), moved to the mean of both.
 
     They are as far from it as those of the ensemble are on average over all places and channels, if they are
-    enough to say how far they are: by one number, the median of channels, for these go together.
-
-    Arguments:
-        members: in mirrored pairs.
-        ensemble: its mean and standard deviation at the same states (`described`).
-        weights: of cells, (H, 1).
+    enough to say how far they are: by one number, for channels go together. Arguments are those of `share`.
     """
-    own, (mean, spread) = members.mean(0), ensemble
+    own, mean, counts = members.mean(0), ensemble[0], share(members, ensemble, weights)
     departures = members - own
     if len(members) >= FEWEST:
-        wanted, there = (area_mean(x, weights) for x in (spread**2, variances(members, mirrored=True)[0]))
-        ratio = np.divide(wanted, there, out=np.full_like(there, np.nan), where=there > 0)
-        departures = departures * np.sqrt(np.nanmedian(ratio, axis=-1))[..., None, None, None]
-    return own + (1 - FIRST) * (mean - own) + departures
+        departures = departures * np.sqrt(_ratio(members, ensemble, weights))[..., None, None, None]
+    return mean + counts[..., None, None, None] * (own - mean) + departures
+
+
+def _ratio(members: NDArray[Any], ensemble: NDArray[Any], weights: NDArray[Any]) -> NDArray[np.float64]:
+    """The ensemble's variance over the posterior's, the median of the channels that vary, (...)."""
+    its, own = (area_mean(x, weights) for x in (ensemble[1] ** 2, variances(members, mirrored=True)[0]))
+    return np.nanmedian(np.divide(its, own, out=np.full_like(own, np.nan), where=own > 0), axis=-1)

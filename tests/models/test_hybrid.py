@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.hybrid import BEGUN, FILTER, FIRST, SMOOTHER, Hybrid, about, suited
+from models.hybrid import BEGUN, FILTER, SMOOTHER, UNTOLD, Hybrid, about, described, share, suited
 from models.posterior.sampler import Preset
 from models.prior.card import load_card
 from models.prior.prior import load_prior
@@ -102,21 +102,25 @@ def test_a_first_window_knows_its_first_reports_too(
     nothing = hybrid.windows.prior.encode(season[:4, None]).expand(-1, 5, -1, -1, -1)
     first, _ = hybrid.first(truth.times[:5], [seen, *[None] * 4], season, nothing)
     there = truth.states(0)[0]
-    unseen = season + FIRST * (hybrid.windows.prior.decode(nothing[:, 0].mean(0)) - season.mean(0))
+    ensemble = hybrid.begun(truth.times[:5], [seen, *[None] * 4], season)[:, [0]]
+    fields, cells = hybrid.windows.states(nothing[:, [0]]), hybrid.windows.prior.card.state.grid.area_weights
+    weight = float(share(fields, described(ensemble), cells)[0])
+    unseen = season + weight * (hybrid.windows.prior.decode(nothing[:, 0].mean(0)) - season.mean(0))
     assert error(hybrid, first, there) < 0.95 * error(hybrid, unseen, there)
 
 
-def test_a_first_window_has_a_tuning_and_a_weight_of_its_own(
+def test_a_first_window_has_a_tuning_and_weights_of_its_own(
     hybrid: Hybrid, truth: Truth, season: torch.Tensor
 ) -> None:
     state, times = hybrid.windows.prior.card.state, truth.times[:3]
     reported = [None, *(truth.reported("surface", state, k, seed=0) for k in (1, 2))]
     prior = hybrid.windows.prior
     posterior = prior.encode(season[:4, None]) + 0.1 * torch.arange(3)[:, None, None, None]
-    _, last = hybrid.first(times, reported, season, posterior)
-    own = hybrid.follower(BEGUN).follow(times, reported, season)[:, -1]
-    mean = prior.balanced(prior.decode(posterior[:, -1].mean(0)))
-    near(hybrid, last, own + FIRST * (mean - own.mean(0)))
+    own = hybrid.follower(BEGUN).follow(times, reported, season)
+    fields, cells = hybrid.windows.states(posterior), prior.card.state.grid.area_weights
+    mean, weights = prior.balanced(prior.decode(posterior.mean(0))), share(fields, described(own), cells)
+    for k, found in zip((0, -1), hybrid.first(times, reported, season, posterior), strict=True):
+        near(hybrid, found, own[:, k] + float(weights[k]) * (mean[k] - own[:, k].mean(0)))
 
 
 def test_many_members_are_moved_by_what_is_farther_off() -> None:
@@ -125,13 +129,34 @@ def test_many_members_are_moved_by_what_is_farther_off() -> None:
     assert far.length / usual.length == pytest.approx(usual.length / near.length) == pytest.approx(2**0.5)
 
 
+def test_where_variances_are_honest_the_mean_of_both_is_the_best_there_is() -> None:
+    """Independent errors, of which the ensemble's are three times as large at the second state."""
+    rng, weights = np.random.default_rng(0), np.array([[1.0], [3.0]])
+    channels, wrong = np.array([1.0, 2.0, 0.5])[:, None, None], np.array([1.0, 3.0])[:, None, None, None]
+    pairs = channels * rng.standard_normal((500, 1, 2, 3, 2, 400))
+    members = np.stack([pairs, -pairs], axis=1).reshape(1000, 2, 3, 2, 400)
+    spread = channels * wrong * np.ones((2, 3, 2, 400))
+    found = share(members, np.stack([0 * spread, spread]), weights)
+    np.testing.assert_allclose(found, [0.5, 0.9], atol=0.01)
+
+
+def test_a_channel_that_does_not_vary_says_nothing_of_weights() -> None:
+    rng, weights = np.random.default_rng(0), np.ones((2, 1))
+    members, spread = rng.standard_normal((6, 1, 3, 2, 50)), np.full((1, 3, 2, 50), 2.0)
+    with_all = share(members[:, :, :2], np.stack([spread, spread])[:, :, :2], weights)
+    members[:, :, 2] = 0.0  # such as water where there is none
+    np.testing.assert_allclose(share(members, np.stack([spread, spread]), weights), with_all)
+
+
 def test_members_are_about_the_mean_of_both_as_far_as_the_ensembles_are() -> None:
     rng, weights = np.random.default_rng(0), np.array([[1.0], [3.0]])
     posterior, mean = rng.standard_normal((6, 4, 2, 5)), rng.standard_normal((4, 2, 5))
     posterior[:, 3] = mean[3] = 0.0  # such as water where there is none
     spread = np.array([2.0, 0.5, 1.0, 0.0])[:, None, None] * rng.uniform(0.5, 1.5, (4, 2, 5))
     members = about(posterior, np.stack([mean, spread]), weights)
-    np.testing.assert_allclose(members.mean(0), FIRST * posterior.mean(0) + (1 - FIRST) * mean, atol=1e-12)
+    weight = share(posterior, np.stack([mean, spread]), weights)
+    assert 0.1 < weight < 0.9
+    np.testing.assert_allclose(members.mean(0), weight * posterior.mean(0) + (1 - weight) * mean, atol=1e-12)
     found = area_mean(variances(members, mirrored=True)[0], weights)[:3]
     assert np.median(area_mean(spread**2, weights)[:3] / found) == pytest.approx(1)
     scale = (members - members.mean(0))[:, :3] / (posterior - posterior.mean(0))[:, :3]
@@ -142,3 +167,4 @@ def test_two_members_cannot_say_how_far_they_are_and_stay_as_far() -> None:
     posterior = np.random.default_rng(0).standard_normal((2, 4, 2, 5))
     members = about(posterior, np.ones((2, 4, 2, 5)), np.ones((2, 1)))
     np.testing.assert_allclose(members[1] - members[0], posterior[1] - posterior[0])
+    np.testing.assert_allclose(members.mean(0), UNTOLD * posterior.mean(0) + 1 - UNTOLD)
