@@ -15,8 +15,8 @@ filter has not paid already.
 A window that nothing is known before gains as much, where its ensemble begins with the season. There both
 say of themselves how wrong they are, state by state: the ensemble knows the first with the reports of half a
 day, the posterior with those of all. Their means count by the inverse of these variances, V of the posterior
-and S^2 of the ensemble, as if their errors had nothing in common, and if they have as much as is found it is
-the best weight to one per cent of error (Bates & Granger 1969; one weight for all channels of a state, the median):
+and S^2 of the ensemble, as if their errors had nothing in common; with as much as they are found to have, it
+is the best weight to one per cent of error (Bates & Granger 1969; one for all channels of a state):
 
     weight = S^2 / (V + S^2).
 
