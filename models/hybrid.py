@@ -99,10 +99,10 @@ class Hybrid:
         posterior: Tensor,
     ) -> tuple[Tensor, Tensor]:
         """The same of a window that nothing is known before but the `season`: of which see `beginning`."""
-        followed, cells = self.begun(times, reported, season), self.windows.prior.card.state.grid.area_weights
-        ends = self.windows.states(posterior[:, [0, -1]])
-        weights = share(ends, described(followed[:, [0, -1]]), cells)
-        return self._ends(followed, posterior, *(float(weight) for weight in weights))
+        followed, ends = self.begun(times, reported, season), [0, -1]
+        cells = self.windows.prior.card.state.grid.area_weights
+        weights = share(self.windows.states(posterior[:, ends]), described(followed[:, ends]), cells)
+        return self._ends(followed, posterior, *weights.tolist())
 
     def begun(self, times: pd.DatetimeIndex, reported: Sequence[Reported | None], season: Tensor) -> Tensor:
         """The ensemble by itself, at the states of a window that follows on nothing, (size, L, C, H, W)."""
@@ -140,10 +140,7 @@ def share(members: NDArray[Any], ensemble: NDArray[Any], weights: NDArray[Any]) 
         ensemble: its mean and standard deviation at the same states (`described`).
         weights: of cells, (H, 1).
     """
-    if len(members) < FEWEST:
-        return np.full(members.shape[1:-3], UNTOLD)
-    ratio = _ratio(members, ensemble, weights)
-    return ratio / (1 + ratio)
+    return _weight(_ratio(members, ensemble, weights))
 
 
 def about(members: NDArray[Any], ensemble: NDArray[Any], weights: NDArray[Any]) -> NDArray[Any]:
@@ -152,14 +149,21 @@ def about(members: NDArray[Any], ensemble: NDArray[Any], weights: NDArray[Any]) 
     They are as far from it as those of the ensemble are on average over all places and channels, if they are
     enough to say how far they are: by one number, for channels go together. Arguments are those of `share`.
     """
-    own, mean, counts = members.mean(0), ensemble[0], share(members, ensemble, weights)
-    departures = members - own
-    if len(members) >= FEWEST:
-        departures = departures * np.sqrt(_ratio(members, ensemble, weights))[..., None, None, None]
-    return mean + counts[..., None, None, None] * (own - mean) + departures
+    own, mean, ratio = members.mean(0), ensemble[0], _ratio(members, ensemble, weights)
+    weight, scale = (
+        x[..., None, None, None] for x in (_weight(ratio), np.sqrt(np.nan_to_num(ratio, nan=1.0)))
+    )
+    return mean + weight * (own - mean) + scale * (members - own)
 
 
 def _ratio(members: NDArray[Any], ensemble: NDArray[Any], weights: NDArray[Any]) -> NDArray[np.float64]:
-    """The ensemble's variance over the posterior's, the median of the channels that vary, (...)."""
+    """The ensemble's variance over the posterior's, median of channels that vary; NaN: unknown, (...)."""
+    if len(members) < FEWEST:
+        return np.full(members.shape[1:-3], np.nan)
     its, own = (area_mean(x, weights) for x in (ensemble[1] ** 2, variances(members, mirrored=True)[0]))
     return np.nanmedian(np.divide(its, own, out=np.full_like(own, np.nan), where=own > 0), axis=-1)
+
+
+def _weight(ratio: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Of the posterior, where the ensemble's variance is so many times its own."""
+    return np.nan_to_num(ratio / (1 + ratio), nan=UNTOLD)

@@ -118,16 +118,14 @@ def test_members_are_about_the_mean_of_both_and_no_air_is_drier_than_dry(
     wind, water = names.index("u510"), names.index("q510")
     rng = np.random.default_rng(0)
     members = (there + rng.standard_normal((4, *there.shape))).astype(np.float32)
-    followed, cells = (
-        np.stack([there + np.float32(2.0), np.full_like(there, 0.5)]),
-        analysis.prior.card.state.grid,
-    )
+    followed = np.stack([there + np.float32(2.0), np.full_like(there, 0.5)])
+    cells = analysis.prior.card.state.grid.area_weights
     found = beside(analysis, members, followed)
-    weight = share(members, followed, cells.area_weights)[:, None, None, None]
+    weight = share(members, followed, cells)[:, None, None, None]
     assert ((weight > 0.15) & (weight < 0.25)).all()  # of variances, 1 and 0.25
     expected = weight * members.mean(0) + (1 - weight) * (there + 2.0)
     np.testing.assert_allclose(found.mean(0)[:, wind], expected[:, wind], atol=1e-4)
-    variance = area_mean(variances(found, mirrored=True)[0], analysis.prior.card.state.grid.area_weights)
+    variance = area_mean(variances(found, mirrored=True)[0], cells)
     np.testing.assert_allclose(variance[:, wind], 0.25, rtol=0.05)
     assert found[:, :, water].min() == 0.0 and found.dtype == np.float32
 
