@@ -1,6 +1,7 @@
 """Preparing an analysis: stopped between two pieces of work, and saying where the ensemble comes from."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ NOON = "2019-02-17T12:00:00Z"
 
 
 @pytest.fixture
-def step(services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Step:
+def step(services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Step]:
     """The first step of a job that asks for whatever was observed at noon."""
     save_gaussian_prior(tmp_path / "priors")
     monkeypatch.setenv("SEREIN_PRIORS", str(tmp_path / "priors"))
@@ -38,7 +39,8 @@ def step(services: Services, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     job, _ = services.jobs.submit("assimilate", request, "0" * 64)
     claim = services.steps.claim(StepRef(job.id, 1, "prepare"), "w1")
     assert claim is not None
-    return Step(claim, services, Lease(services.steps, claim))
+    with Lease(services.steps, claim) as lease:
+        yield Step(claim, services, lease)
 
 
 def test_an_ensemble_names_its_batches_by_content_its_prior_and_what_is_owed(step: Step) -> None:
