@@ -77,8 +77,9 @@ def test_means_are_drawn_to_the_posteriors_and_members_differ_as_the_ensembles_d
         near(hybrid, found.mean(0), (1 - weight) * own.mean(0) + weight * to)
 
 
+@pytest.mark.timeout(900)  # a minute or two, if nothing else is going on
 def test_windows_in_a_row_are_better_than_either_and_look_back_well(hybrid: Hybrid, truth: Truth) -> None:
-    hybrid, state = replace(hybrid, size=32), hybrid.windows.prior.card.state
+    hybrid, state = replace(hybrid, size=16), hybrid.windows.prior.card.state
     season = hybrid.beginning(truth.times[0])
     reported = [truth.reported("all", state, k, seed=0) for k in range(9)]
     times = truth.times[:5], truth.times[4:9]
