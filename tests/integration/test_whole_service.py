@@ -73,7 +73,7 @@ def running(tmp_path: Path) -> Iterator[Running]:
     yield service
     tree = service.tree() if service.process.poll() is None else []
     service.process.terminate()
-    service.process.wait(60)
+    service.process.wait(15)
     assert not [p for p in tree if p.is_running() and p.status() != psutil.STATUS_ZOMBIE]
 
 
@@ -163,13 +163,13 @@ def test_no_observations_at_all_give_an_ensemble_too_and_stopping_one_works(runn
     slow = execute(running, preset="careful", members=1024)
     running.wait(lambda: status(running, slow)["progress"] >= 5, 60)
     assert running.http.delete(f"/jobs/{slow}").status_code == 200
-    running.wait(lambda: status(running, slow)["status"] == "dismissed", 60)
+    running.wait(lambda: status(running, slow)["status"] == "dismissed", 20)
     assert running.http.get(f"/ensembles/{slow}/certificate.json").status_code == 404
 
 
 def test_killing_the_supervisor_leaves_no_orphan(running: Running) -> None:
-    tree = running.wait(lambda: len(found := running.tree()) >= 3 and found, 60)
+    tree = running.wait(lambda: len(found := running.tree()) >= 3 and found, 20)
     running.process.send_signal(signal.SIGKILL)
-    running.process.wait(20)
+    running.process.wait(5)
     gone, alive = psutil.wait_procs(tree, timeout=5)
     assert (len(gone), alive) == (len(tree), [])

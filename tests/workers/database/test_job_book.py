@@ -88,7 +88,7 @@ def test_the_last_of_two_blocks_to_finish_at_once_is_followed_by_one_publish(ser
 def test_an_expired_lease_begins_a_new_attempt_and_the_zombie_can_write_nothing(services: Services) -> None:
     job = submit(services)
     zombie = claim(services, job, "prepare")
-    time.sleep(2.1)
+    time.sleep(services.settings.lease_seconds + 0.1)
     assert services.sweeps.expire() == 1
     assert services.sweeps.expire() == 0
     found = services.jobs.get(job.id)
@@ -112,7 +112,7 @@ def test_a_renewed_lease_does_not_expire(services: Services) -> None:
     job = submit(services)
     held = claim(services, job, "prepare")
     for _ in range(4):
-        time.sleep(0.6)
+        time.sleep(0.3 * services.settings.lease_seconds)
         services.steps.renew(held)
         assert services.sweeps.expire() == 0
     services.steps.finish(held, BLOCKS)
@@ -182,7 +182,7 @@ def test_a_dismissed_job_whose_worker_died_is_settled_by_the_sweeper(services: S
     claim(services, job, "prepare")
     services.jobs.dismiss(job.id)
     assert services.sweeps.settle_dismissals() == 0
-    time.sleep(2.1)
+    time.sleep(services.settings.lease_seconds + 0.1)
     services.sweeps.expire()
     assert status(services, job) == "dismissed"
 
